@@ -1,0 +1,1 @@
+//! Chunk files: how log records lie on disk.

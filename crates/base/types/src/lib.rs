@@ -1,0 +1,17 @@
+//! The words that every part of Synod shares: identifiers, times, limits, the bounded codec,
+//! and what crosses the host boundary.
+//!
+//! This crate is all that the untrusted host may know. It names no key type, no ledger protocol
+//! and nothing that is private to the service: see [`boundary`] for what the host carries and
+//! [`chunk`] for how it files what it carries.
+
+pub mod boundary;
+pub mod chunk;
+pub mod codec;
+pub mod ids;
+pub mod limits;
+mod untrusted;
+
+pub use codec::{Decode, DecodeError, Decoder, Encode, Encoder};
+pub use ids::{ActorId, AdapterId, Digest, Epoch, LogIndex, NodeId, RequestId, Seqno, Time, TxId, View};
+pub use untrusted::Untrusted;
