@@ -1,0 +1,245 @@
+//! A client of a whole network: chooses a node, retries at another, reads its own writes.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use synod_types::{NodeId, TxId};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::{
+    ClientError, Connection, LinkError, Method, Network, NodeEntry, NodeStatus, Request, RequestIds, Response,
+    tls_config,
+};
+
+/// How a client behaves.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// Connections to the node in use; requests go to the one with the fewest in flight, since
+    /// answers on one connection come in order.
+    pub connections: usize,
+    /// How long one node may take to answer before another is asked.
+    pub answer_within: Duration,
+    /// How long a request is retried before it fails.
+    pub retry_for: Duration,
+    /// Whether every request asks for a state that holds all that this client was shown before.
+    pub reads_own_writes: bool,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            connections: 1,
+            answer_within: Duration::from_secs(10),
+            retry_for: Duration::from_secs(30),
+            reads_own_writes: true,
+        }
+    }
+}
+
+/// A client of one network, shared by cloning. Must be used within a tokio runtime.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    network: Network,
+    tls: Arc<rustls::ClientConfig>,
+    options: ClientOptions,
+    pools: Vec<Mutex<Vec<Connection>>>,
+    preferred: AtomicUsize,
+    mark: Mutex<Option<TxId>>,
+    ids: Mutex<RequestIds>,
+}
+
+impl Client {
+    /// A client with the usual options. It connects when it is first used.
+    ///
+    /// # Errors
+    /// If the network lists no node or its certificates cannot be used.
+    pub fn new(network: Network) -> Result<Self, ClientError> {
+        Self::with_options(network, ClientOptions::default())
+    }
+
+    /// A client with options.
+    ///
+    /// # Errors
+    /// If the network lists no node or its certificates cannot be used.
+    pub fn with_options(network: Network, options: ClientOptions) -> Result<Self, ClientError> {
+        if network.nodes.is_empty() {
+            return Err(ClientError::NoNodes);
+        }
+        let tls = tls_config(&network.service, &network.identity)?;
+        let pools = network.nodes.iter().map(|_| Mutex::default()).collect();
+        let inner = Inner {
+            network,
+            tls,
+            options,
+            pools,
+            preferred: AtomicUsize::new(0),
+            mark: Mutex::default(),
+            ids: Mutex::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The nodes that this client knows.
+    pub fn nodes(&self) -> &[NodeEntry] {
+        &self.inner.network.nodes
+    }
+
+    /// The TLS settings, for links of one's own.
+    pub fn tls(&self) -> &Arc<rustls::ClientConfig> {
+        &self.inner.tls
+    }
+
+    /// The highest transaction id that any answer carried: the high-water mark.
+    pub fn mark(&self) -> Option<TxId> {
+        *lock(&self.inner.mark)
+    }
+
+    /// Raises the high-water mark to `txid`, if it is not there yet.
+    pub fn raise_mark(&self, txid: TxId) {
+        let mut mark = lock(&self.inner.mark);
+        *mark = (*mark).max(Some(txid));
+    }
+
+    /// Sends a request, to the preferred node first, then to the others in turn, until one answers or
+    /// the time is up. A write without an id is given one, so that it is done once however often it is sent.
+    ///
+    /// An answer of refusal is an answer, except for those that say "not now" (status 429 and 503).
+    ///
+    /// # Errors
+    /// If no node answered in time.
+    pub async fn send(&self, mut request: Request) -> Result<Response, ClientError> {
+        if request.id.is_none() && request.method != Method::Get {
+            request.id = Some(lock(&self.inner.ids).next_id());
+        }
+        let give_up_at = Instant::now() + self.inner.options.retry_for;
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let place = self.inner.preferred.load(Ordering::Relaxed) % self.nodes().len();
+            if self.inner.options.reads_own_writes {
+                request.at_least = request.at_least.max(self.mark());
+            }
+            let error = match self.ask(place, &request, give_up_at).await {
+                Ok(response) if !is_not_now(&response) => {
+                    self.note(&response);
+                    return Ok(response);
+                }
+                Ok(response) => LinkError::Busy(response.summary()),
+                Err(error) => error,
+            };
+            self.turn_from(place);
+            let again_at = Instant::now() + pause;
+            if again_at >= give_up_at {
+                let within = self.inner.options.retry_for;
+                return Err(ClientError::NoNodeAnswered { within, node: self.nodes()[place].id, source: error });
+            }
+            sleep_until(again_at).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Sends a request to one node, once.
+    ///
+    /// # Errors
+    /// If that node does not answer in the time that one node has.
+    ///
+    /// # Panics
+    /// If `node` is not one of [`Client::nodes`].
+    pub async fn send_to(&self, node: NodeId, request: &Request) -> Result<Response, LinkError> {
+        let place = self.place(node).expect("callers take the node from `nodes`");
+        let response = self.ask(place, request, Instant::now() + self.inner.options.answer_within).await?;
+        self.note(&response);
+        Ok(response)
+    }
+
+    /// How a node is.
+    ///
+    /// # Errors
+    /// If it does not answer, or not with a status.
+    pub async fn status(&self, node: NodeId) -> Result<NodeStatus, LinkError> {
+        let response = self.send_to(node, &Request::get("/node/status")).await?;
+        serde_json::from_slice(&response.body).map_err(|_| LinkError::NotAnAnswer("a status that is not one"))
+    }
+
+    /// Finds the leader and sends to it from now on. `None` if no node says it leads.
+    pub async fn prefer_leader(&self) -> Option<NodeId> {
+        for (place, node) in self.nodes().iter().enumerate() {
+            if self.status(node.id).await.is_ok_and(|status| status.is_leader()) {
+                self.inner.preferred.store(place, Ordering::Relaxed);
+                return Some(node.id);
+            }
+        }
+        None
+    }
+
+    fn place(&self, node: NodeId) -> Option<usize> {
+        self.nodes().iter().position(|entry| entry.id == node)
+    }
+
+    async fn ask(&self, place: usize, request: &Request, give_up_at: Instant) -> Result<Response, LinkError> {
+        let until = give_up_at.min(Instant::now() + self.inner.options.answer_within);
+        let answer = timeout_at(until, async {
+            let connection = self.connection(place).await?;
+            connection.send(request.clone()).await
+        });
+        match answer.await {
+            Ok(answer) => answer,
+            Err(_) => {
+                // What is behind an answer that does not come is stuck too: begin anew.
+                lock(&self.inner.pools[place]).clear();
+                Err(LinkError::TimedOut)
+            }
+        }
+    }
+
+    /// The least busy connection to a node; a new one while there are fewer than wanted and none is idle.
+    async fn connection(&self, place: usize) -> Result<Connection, LinkError> {
+        {
+            let mut pool = lock(&self.inner.pools[place]);
+            pool.retain(Connection::is_open);
+            let best = pool.iter().min_by_key(|connection| connection.load());
+            if let Some(best) = best.filter(|best| best.load() == 0 || pool.len() >= self.inner.options.connections) {
+                return Ok(best.clone());
+            }
+        }
+        let fresh = Connection::open(self.nodes()[place].address, &self.inner.tls).await?;
+        let mut pool = lock(&self.inner.pools[place]);
+        if pool.len() < self.inner.options.connections {
+            pool.push(fresh.clone());
+        }
+        Ok(fresh)
+    }
+
+    fn note(&self, response: &Response) {
+        if let Some(txid) = response.txid {
+            self.raise_mark(txid);
+        }
+    }
+
+    /// Asks the next node from now on, unless somebody else turned already.
+    fn turn_from(&self, place: usize) {
+        let next = (place + 1) % self.nodes().len();
+        let _ = self.inner.preferred.compare_exchange(place, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+/// Whether a node says that it cannot do this now, so that the same request may be sent again.
+pub(crate) const fn is_not_now(response: &Response) -> bool {
+    matches!(response.status, 429 | 503)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing under these locks can panic half-way through a change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The pause before the first retry: a node that restarts needs longer, a leader that just changed does not.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+
+/// The longest pause between retries: an election takes about this long.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
