@@ -1,0 +1,62 @@
+//! Consensus: TiKV's `raft` behind a narrow surface.
+//!
+//! One [`Consensus`] value is one node's part in replicating one log. It is a deterministic value:
+//! calls and time go in, [`Effect`]s come out, and nothing here touches a clock, a random number
+//! generator, a socket or a file. The log's entries are sealed blocks ([`LogRecord`]s), which this
+//! crate never parses, and the engine's own empty entries, one at each change of leader.
+//!
+//! # How it is driven
+//!
+//! ```text
+//!  handle_timeout(now)   first in every event: moves the clock, may start an election
+//!  place, propose        leader: where the next block goes; then that block, sealed for that place
+//!  admit, step           a peer's bytes are checked; the caller verifies the new entries; then they count
+//!  persisted(number)     the host synced an append; acknowledgements and commits follow
+//!  poll_effect           to the end after each of these, before the next `admit` or `place`
+//!  poll_timeout          when to call handle_timeout again if nothing else happens
+//! ```
+//!
+//! # What stands around the engine, and why
+//!
+//! - **Group commit** (Raft dissertation, section 10.2.1): a leader's messages go at once and its
+//!   own sync runs beside them; a follower's go only after [`Consensus::persisted`] for everything
+//!   they speak of. An entry is told as [`Effect::Committed`] only after this node's own sync.
+//! - **Truncation** is told exactly: [`Effect::Truncated`] names the first entry that a newer
+//!   leader replaced. Nothing else ever removes an entry, so an entry of a deposed leader stays,
+//!   and may commit, until then.
+//! - **Peer input** is decoded by a bounded codec of our own and checked by [`Consensus::admit`]
+//!   before the engine sees it, because the engine panics on many malformed messages and its
+//!   protobuf parser is not for untrusted bytes. `MsgPropose`, snapshots and configuration changes
+//!   have no encoding at all.
+//! - **Elections** use PreVote and CheckQuorum. The engine draws its election timeout from the
+//!   thread's generator; we overwrite each draw with one from [`Config::seed`], so runs replay.
+//! - **Reads** use ReadIndex with a quorum's confirmation; no clock enters a safety argument.
+//!
+//! The engine is `raft` 0.7.0; where a comment says what the engine does, it names the function.
+
+mod admit;
+mod clock;
+mod config;
+mod consensus;
+mod effect;
+mod format;
+mod log;
+mod misbehaviour;
+mod reads;
+mod ready;
+mod restored;
+mod storage;
+mod sync_gate;
+mod translate;
+
+pub use admit::{Admitted, NewEntries};
+pub use config::{Config, ConfigError};
+pub use consensus::{Consensus, PeerProgress, Place, ProposeError, StaleAdmission, TooManyReads, TransferError};
+pub use effect::{Append, Effect, Role, Vote};
+pub use log::RecordsRefused;
+pub use misbehaviour::PeerMisbehaved;
+pub use restored::{RestoreError, Restored};
+pub use synod_types::boundary::{EntryKind, LogRecord};
+
+#[cfg(test)]
+mod tests;
