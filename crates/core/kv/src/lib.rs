@@ -13,7 +13,6 @@
 //! too large are a caller's mistake (an assertion); bytes from elsewhere come in through
 //! [`WriteSet`]'s decoder, which refuses whatever is not canonical.
 
-mod digest;
 mod inline;
 mod key;
 mod layers;

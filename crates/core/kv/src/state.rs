@@ -4,9 +4,9 @@ use std::fmt;
 use std::ops::RangeBounds;
 
 use imbl::OrdMap;
+use synod_crypto::Hasher;
 use synod_types::{Digest, Seqno};
 
-use crate::digest::Sha256;
 use crate::range::{self, Bounds, Range};
 use crate::{Key, MapName, Order, Value, WriteSet};
 
@@ -131,7 +131,7 @@ impl State {
     /// SHA-256 over everything: maps, keys, versions and values. States with the same content have
     /// the same digest however they came about. It walks all entries: for tests and audits.
     pub fn digest(&self) -> Digest {
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::default();
         let mut sized = |bytes: &[u8]| {
             hash.update(&(bytes.len() as u64).to_le_bytes());
             hash.update(bytes);

@@ -13,11 +13,11 @@
 use std::collections::{BTreeMap, btree_map};
 use std::ops::Bound;
 
+use synod_crypto::sha256;
 use synod_types::codec::DecodeReason;
 use synod_types::limits::{BLOCK_BYTES_MAX, KEY_BYTES_MAX, MAP_NAME_BYTES_MAX, VALUE_BYTES_MAX};
 use synod_types::{Decode, DecodeError, Decoder, Digest, Encode, Encoder};
 
-use crate::digest::Sha256;
 use crate::{Key, MapName, Value};
 
 /// What a transaction writes: for each map, keys with their new value, or with none if they are removed.
@@ -95,9 +95,7 @@ impl WriteSet {
 
     /// SHA-256 of the encoding.
     pub fn digest(&self) -> Digest {
-        let mut hash = Sha256::new();
-        hash.update(&self.to_bytes());
-        hash.finish()
+        sha256(&[&self.to_bytes()])
     }
 
     /// The entries of each map, for the state to apply.
