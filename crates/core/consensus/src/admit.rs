@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use raft::StateRole;
-use raft::eraftpb::Message;
+use raft::eraftpb::{Message, MessageType};
 use synod_types::boundary::LogRecord;
 use synod_types::limits::PEER_MESSAGE_BYTES_MAX;
 use synod_types::{LogIndex, NodeId, Untrusted, View};
@@ -42,6 +42,20 @@ impl Admitted {
     /// What to verify before `step`.
     pub fn entries(&self) -> &NewEntries {
         &self.entries
+    }
+
+    /// The entry up to which the sender says that its synced log is ours, if the message says so.
+    pub fn acknowledges(&self) -> Option<LogIndex> {
+        let message = self.message.as_ref()?;
+        let acknowledges = message.msg_type == MessageType::MsgAppendResponse && !message.reject;
+        acknowledges.then_some(LogIndex(message.index))
+    }
+
+    /// The view in which the sender gives this node its vote, if the message does so.
+    pub fn grants_vote_in(&self) -> Option<View> {
+        let message = self.message.as_ref()?;
+        let grants = message.msg_type == MessageType::MsgRequestVoteResponse && !message.reject;
+        grants.then_some(View(message.term))
     }
 }
 

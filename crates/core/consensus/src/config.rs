@@ -46,6 +46,14 @@ impl Config {
         }
     }
 
+    /// Checks the values against each other.
+    ///
+    /// # Errors
+    /// If they contradict each other, or this node has no vote.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.ticks().map(|_| ())
+    }
+
     /// Checks the values against each other and converts the times to ticks.
     pub(crate) fn ticks(&self) -> Result<Ticks, ConfigError> {
         let mut voters = self.voters.clone();

@@ -56,7 +56,7 @@ pub enum Effect {
     },
 }
 
-/// One write to the log and the vote, atomic in the sense that `persisted` speaks of all of it.
+/// One write to the log and the vote. `persisted` speaks of all of it; a crash may leave any part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
     /// What to call `persisted` with. Rises from append to append.
@@ -65,7 +65,7 @@ pub struct Append {
     pub truncate_from: Option<LogIndex>,
     /// The entries, contiguous; may be empty.
     pub records: Vec<LogRecord>,
-    /// The vote, if it changed. It must be on disk no later than the records.
+    /// The vote, if it changed. It may reach the disk before or after the records.
     pub vote: Option<Vote>,
 }
 

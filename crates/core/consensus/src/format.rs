@@ -321,6 +321,129 @@ mod kind {
     pub const READ: u8 = 10;
 }
 
-/// The most entries of one append. The engine packs 256 KiB of entries by their protobuf size,
-/// which is at least four bytes for an entry of our own engine.
-pub(crate) const APPEND_ENTRIES_MAX: usize = 1 << 16;
+/// The most entries of one append: a leader packs 256 KiB, and each entry counts 200 bytes and its
+/// payload.
+pub(crate) const APPEND_ENTRIES_MAX: usize = 2_048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ: ReadContext = ReadContext { node: NodeId(3), incarnation: 7, number: 1 };
+
+    /// One message of each kind and its encoding. Changing a line here changes the format.
+    fn vectors() -> Vec<(PeerMessage, &'static str)> {
+        let (view, commit) = (View(2), LogIndex(4));
+        let entries = vec![
+            WireEntry::Engine { view },
+            WireEntry::Block { view, first_seqno: Seqno(9), count: 3, payload: Bytes::from_static(b"abc") },
+        ];
+        let after = LogIndex(5);
+        vec![
+            (
+                PeerMessage::Append { view, after, after_view: View(1), commit, entries },
+                "0101 0200000000000000 0500000000000000 0100000000000000 0400000000000000 02000000 \
+                 01 0200000000000000 00 0200000000000000 0900000000000000 03000000 03000000 616263",
+            ),
+            (
+                PeerMessage::Appended { view, index: after, commit },
+                "0102 0200000000000000 0500000000000000 0400000000000000",
+            ),
+            (
+                PeerMessage::Refused { view, after, hint: LogIndex(3), hint_view: View(1), commit },
+                "0103 0200000000000000 0500000000000000 0300000000000000 0100000000000000 0400000000000000",
+            ),
+            (
+                PeerMessage::AskVote {
+                    view,
+                    ask: Ask::HandOver,
+                    last: after,
+                    last_view: View(1),
+                    commit,
+                    commit_view: View(1),
+                },
+                "0104 0200000000000000 0500000000000000 0100000000000000 0400000000000000 0100000000000000 02",
+            ),
+            (
+                PeerMessage::Vote { view, ask: Ask::Will, granted: true, commit, commit_view: View(1) },
+                "0105 0200000000000000 0400000000000000 0100000000000000 01 01",
+            ),
+            (PeerMessage::Heartbeat { view, commit, read: None }, "0106 0200000000000000 0400000000000000 00"),
+            (
+                PeerMessage::HeartbeatSeen { view, commit, read: Some(READ) },
+                "0107 0200000000000000 0400000000000000 01 0300000000000000 0700000000000000 0100000000000000",
+            ),
+            (PeerMessage::TakeOver { view }, "0108 0200000000000000"),
+            (PeerMessage::AskRead { read: READ }, "0109 0300000000000000 0700000000000000 0100000000000000"),
+            (
+                PeerMessage::Read { view, index: after, read: READ },
+                "010a 0200000000000000 0500000000000000 0300000000000000 0700000000000000 0100000000000000",
+            ),
+        ]
+    }
+
+    fn hex(text: &str) -> Bytes {
+        let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        digits.chunks(2).map(byte).collect()
+    }
+
+    #[test]
+    fn each_kind_of_message_is_written_as_its_vector_and_read_back() {
+        for (message, vector) in vectors() {
+            assert_eq!(message.to_bytes(), hex(vector), "{message:?}");
+            assert_eq!(PeerMessage::from_bytes(&hex(vector)), Ok(message));
+        }
+    }
+
+    #[test]
+    fn a_message_cut_short_or_followed_by_a_byte_is_refused() {
+        for (message, _) in vectors() {
+            let bytes = message.to_bytes();
+            for size in 0..bytes.len() {
+                assert!(PeerMessage::from_bytes(&bytes.slice(..size)).is_err(), "{message:?} cut to {size}");
+            }
+            let longer = [&bytes[..], &[0]].concat();
+            assert_eq!(PeerMessage::from_bytes(&longer.into()).map_err(|e| e.reason), Err(DecodeReason::BytesLeftOver));
+        }
+    }
+
+    #[test]
+    fn a_payload_is_a_slice_of_the_message() {
+        let (message, _) = &vectors()[0];
+        let bytes = message.to_bytes();
+        let PeerMessage::Append { entries, .. } = PeerMessage::from_bytes(&bytes).unwrap() else { panic!() };
+        let WireEntry::Block { payload, .. } = &entries[1] else { panic!() };
+        assert!(bytes.as_ptr_range().contains(&payload.as_ptr()));
+    }
+
+    #[test]
+    fn what_the_format_does_not_define_is_refused_by_name() {
+        let check = |text: &str, what: &str, reason| {
+            let refused = PeerMessage::from_bytes(&hex(text)).unwrap_err();
+            assert_eq!((refused.what, refused.reason), (what, reason), "{text}");
+        };
+        let append = "0101 0200000000000000 0500000000000000 0100000000000000 0400000000000000";
+        check("", "message format", DecodeReason::InputEndsEarly);
+        check("02 08 0200000000000000", "message format", DecodeReason::ValueNotAllowed);
+        check("01 00 0200000000000000", "message kind", DecodeReason::ValueNotAllowed);
+        check("01 0b 0200000000000000", "message kind", DecodeReason::ValueNotAllowed);
+        // A configuration change would be a third kind of entry.
+        check(&format!("{append} 01000000 02 0200000000000000"), "entry kind", DecodeReason::ValueNotAllowed);
+        check(&format!("{append} 01080000"), "entries", DecodeReason::LengthAboveLimit);
+        check(&format!("{append} 00080000"), "entries", DecodeReason::InputEndsEarly);
+        let block = "01000000 00 0200000000000000 0900000000000000";
+        check(&format!("{append} {block} 01100000 00000000"), "entry", DecodeReason::LengthAboveLimit);
+        check(&format!("{append} {block} 01000000 01000002"), "entry", DecodeReason::LengthAboveLimit);
+        check(
+            "0105 0200000000000000 0400000000000000 0100000000000000 03 01",
+            "message",
+            DecodeReason::ValueNotAllowed,
+        );
+        check(
+            "0105 0200000000000000 0400000000000000 0100000000000000 01 02",
+            "message",
+            DecodeReason::ValueNotAllowed,
+        );
+    }
+}

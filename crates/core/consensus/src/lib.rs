@@ -20,7 +20,7 @@
 //!
 //! - **Group commit** (Raft dissertation, section 10.2.1): a leader's messages go at once and its
 //!   own sync runs beside them; a follower's go only after [`Consensus::persisted`] for everything
-//!   they speak of. An entry is told as [`Effect::Committed`] only after this node's own sync.
+//!   they speak of (the answer to a heartbeat speaks of nothing on disk). An entry is told as [`Effect::Committed`] only after this node's own sync.
 //! - **Truncation** is told exactly: [`Effect::Truncated`] names the first entry that a newer
 //!   leader replaced. Nothing else ever removes an entry, so an entry of a deposed leader stays,
 //!   and may commit, until then.

@@ -279,11 +279,6 @@ impl Log {
         self.segments.clear();
         self.wanted.get_mut().clear();
     }
-
-    #[cfg(test)]
-    pub fn window_bytes(&self) -> usize {
-        self.window_bytes
-    }
 }
 
 /// The engine's form of `record`.
@@ -351,3 +346,150 @@ const FETCH_ENTRIES_MAX: u64 = 4_096;
 /// How many reads from the ledger are kept: as many followers can lag far behind at once without
 /// one's read pushing out another's before it is used.
 const SEGMENTS_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(index: u64, view: u64, first_seqno: u64, count: u32) -> LogRecord {
+        LogRecord {
+            index: LogIndex(index),
+            view: View(view),
+            kind: EntryKind::Block,
+            first_seqno: Seqno(first_seqno),
+            count,
+            payload: Bytes::from(vec![index as u8; 1_000]),
+        }
+    }
+
+    fn engine(index: u64, view: u64, first_seqno: u64) -> LogRecord {
+        let kind = EntryKind::Engine;
+        LogRecord { kind, payload: Bytes::new(), ..block(index, view, first_seqno, 0) }
+    }
+
+    /// Genesis; view 2: engine, blocks of 3 and 1 transactions; view 5: engine, a view's start, a block of 2.
+    fn records() -> Vec<LogRecord> {
+        vec![
+            block(1, 1, 1, 1),
+            engine(2, 2, 2),
+            block(3, 2, 2, 3),
+            block(4, 2, 5, 1),
+            engine(5, 5, 6),
+            block(6, 5, 6, 0),
+            block(7, 5, 6, 2),
+        ]
+    }
+
+    fn log() -> Log {
+        let records = records();
+        let mut log = Log::new(&records[0]);
+        assert_eq!(log.append(records[1..].iter().map(entry_of).collect()), None);
+        log
+    }
+
+    #[test]
+    fn records_come_back_as_they_went_in_with_seqnos_of_engine_entries_filled_in() {
+        let log = log();
+        assert_eq!(log.records(1, 7), records());
+        assert_eq!((log.last(), log.last_view(), log.applied()), (7, 5, 1));
+        assert_eq!(
+            (0..=8).map(|i| log.view(i)).collect::<Vec<_>>(),
+            [None, Some(1), Some(2), Some(2), Some(2), Some(5), Some(5), Some(5), None]
+        );
+        assert_eq!((1..=7).map(|i| log.next_seqno_after(i).unwrap()).collect::<Vec<_>>(), [2, 2, 5, 6, 6, 6, 8]);
+    }
+
+    #[test]
+    fn replacing_entries_says_from_where_and_forgets_their_views() {
+        let mut log = log();
+        assert_eq!(log.append(vec![entry_of(&engine(4, 6, 5))]), Some(4));
+        assert_eq!((log.last(), log.last_view(), log.view(5)), (4, 6, None));
+        assert_eq!(log.next_seqno_after(4), Some(5));
+        assert_eq!(log.append(vec![entry_of(&block(5, 6, 5, 4))]), None);
+        assert_eq!(log.records(3, 5), [block(3, 2, 2, 3), engine(4, 6, 5), block(5, 6, 5, 4)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "replaces an applied one")]
+    fn an_applied_entry_is_never_replaced() {
+        let mut log = log();
+        log.release(4);
+        log.append(vec![entry_of(&engine(4, 6, 5))]);
+    }
+
+    #[test]
+    fn only_applied_entries_leave_memory_and_only_beyond_the_bound() {
+        let mut log = log();
+        log.set_bytes_max(3_000);
+        log.release(1);
+        assert_eq!(log.window_first, 2, "the rest is not applied");
+        log.release(6);
+        assert!(log.window_bytes <= 3_000);
+        assert_eq!((log.window_first, log.window_seqno), (5, 6));
+        assert_eq!((log.view(3), log.last(), log.next_seqno_after(4)), (Some(2), 7, Some(6)));
+        assert_eq!(log.records(5, 7), records()[4..]);
+        log.set_bytes_max(0);
+        log.release(7);
+        assert_eq!((log.window_first, log.last(), log.last_view()), (8, 7, 5));
+        assert_eq!(log.append(vec![entry_of(&block(8, 5, 8, 1))]), None, "an empty window goes on where it ended");
+    }
+
+    #[test]
+    fn the_last_entry_up_to_a_view_is_what_counting_down_finds() {
+        let log = log();
+        for index in 0..=7 {
+            for view in 0..=6 {
+                let counted = (0..=index).rev().find(|i| log.view(*i).unwrap_or(0) <= view).unwrap();
+                assert_eq!(log.last_up_to_view(index, view), counted, "{index} {view}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_read_takes_at_least_one_entry_and_no_more_than_fit() {
+        let log = log();
+        let read =
+            |low, high, bytes| log.read(low, high, bytes).unwrap().iter().map(|entry| entry.index).collect::<Vec<_>>();
+        assert_eq!(read(3, 8, 0), [3]);
+        assert_eq!(read(3, 8, 2_400), [3, 4]);
+        assert_eq!(read(3, 5, u64::MAX), [3, 4]);
+        assert_eq!(read(2, 8, u64::MAX), [2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn entries_that_left_memory_are_asked_for_once_and_served_when_they_come() {
+        let mut log = log();
+        log.set_bytes_max(0);
+        log.release(5);
+        assert_eq!(log.read(2, 8, u64::MAX), None);
+        log.want(2, 8);
+        log.want(2, 8);
+        assert_eq!(log.take_wanted(), [(2, 5)]);
+        log.want(2, 8);
+        assert_eq!(log.take_wanted(), []);
+        assert_eq!(log.fetched(3, &records()[2..4]), Err(RecordsRefused::NotAskedFor { from: LogIndex(3) }));
+        assert_eq!(log.fetched(2, &records()[1..4]), Ok(()));
+        assert!(log.holds(2) && log.holds(4) && !log.holds(5) && log.holds(6) && !log.holds(8));
+        let read = log.read(3, 8, u64::MAX).unwrap();
+        assert_eq!(read, records()[2..4].iter().map(entry_of).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn records_from_the_ledger_that_are_not_ours_are_refused() {
+        let cases = [
+            block(3, 2, 2, 3),                                          // another index
+            engine(2, 3, 2),                                            // another view
+            LogRecord { payload: Bytes::from("x"), ..engine(2, 2, 2) }, // an engine entry with content
+        ];
+        for record in cases {
+            let mut log = log();
+            log.set_bytes_max(0);
+            log.release(5);
+            log.want(2, 8);
+            log.take_wanted();
+            let refused = RecordsRefused::NotOurs { index: record.index, view: record.view };
+            assert_eq!(log.fetched(2, &[record]), Err(refused));
+            assert!(!log.holds(2));
+        }
+    }
+}

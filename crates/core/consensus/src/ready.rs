@@ -43,12 +43,13 @@ impl Consensus {
         }
         let number = ready.number();
         let at_once = ready.take_messages();
-        let after_sync = ready.take_persisted_messages();
+        let (seen, after_sync) = ready.take_persisted_messages().into_iter().partition::<Vec<_>, _>(needs_no_sync);
         let committed = ready.take_committed_entries();
         let read_states = ready.take_read_states();
         self.raw.advance_append_async(ready);
 
         self.send(&at_once);
+        self.send(&seen);
         if syncs || !self.gate.is_open() {
             self.gate.hold(number, syncs, after_sync);
         } else {
@@ -165,6 +166,16 @@ impl Consensus {
             !progress.is_paused() && log.slot(progress.next_idx).is_none() && log.holds(progress.next_idx)
         })
     }
+}
+
+/// Whether a follower's message may overtake its disk: the answer to a heartbeat.
+///
+/// It says that this node has reached no higher view than the leader's. A vote in a higher view
+/// was synced before it was sent, so no crash can make the answer wrong afterwards; and the entries
+/// that this node holds are not in it. So a slow sync neither unseats a leader (CheckQuorum) nor
+/// delays reads (ReadIndex).
+fn needs_no_sync(message: &Message) -> bool {
+    message.msg_type == MessageType::MsgHeartbeatResponse
 }
 
 /// Whether two appends of one leader carry the same bytes: within a view its log only grows, so

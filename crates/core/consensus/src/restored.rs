@@ -98,7 +98,8 @@ impl Restored {
         self.log.release(committed);
     }
 
-    /// Sets the vote as last persisted. None on a node that never took part in an election.
+    /// Sets the vote as last persisted. A node that never persisted one has seen no view but the
+    /// genesis block's.
     pub fn set_vote(&mut self, vote: Vote) {
         self.vote = Some(vote);
     }
