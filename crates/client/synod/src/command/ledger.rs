@@ -1,0 +1,1 @@
+//! `synod ledger verify|show`.

@@ -1,0 +1,7 @@
+//! The short commands.
+
+pub mod gateway;
+pub mod ledger;
+pub mod log;
+pub mod node;
+pub mod receipt;

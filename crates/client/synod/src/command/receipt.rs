@@ -1,0 +1,1 @@
+//! `synod receipt get|verify`.

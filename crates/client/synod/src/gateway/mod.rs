@@ -1,0 +1,77 @@
+//! The gateway: a network's Ethereum instance as plain HTTP JSON-RPC on this machine.
+//!
+//! A front-end system outside every enclave: whoever runs it sees what its clients send and read, so
+//! it runs beside its clients, and listens on 127.0.0.1 alone. To the nodes it speaks mutual TLS as
+//! one participant. It adds what stock tools do not know: the high-water mark, so that they read
+//! their own writes at any node, and request ids, so that a transaction sent again after a lost
+//! node is done once.
+
+mod forward;
+mod server;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use synod_client::{Client, ClientOptions, Network};
+use tokio::net::TcpListener;
+
+use crate::failure::{Failure, Hint};
+
+/// A gateway that holds its port.
+pub struct Gateway {
+    listener: TcpListener,
+    client: Client,
+    origins: Origins,
+}
+
+/// Which web pages a browser lets talk to the gateway. Programs that are not browsers are not concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// Any page: for sandboxes, whose content is nobody's secret.
+    Any,
+    /// Pages of this origin, such as `https://wallet.example`.
+    One(String),
+    /// None.
+    None,
+}
+
+impl Gateway {
+    /// Takes `port` on 127.0.0.1; 0 takes a free one.
+    ///
+    /// # Errors
+    /// If the port is taken, or the network's certificates cannot be used.
+    pub async fn bind(port: u16, network: Network, origins: Origins) -> Result<Self, Failure> {
+        let options = ClientOptions { connections: UPSTREAM_CONNECTIONS, ..ClientOptions::default() };
+        let client = Client::with_options(network, options)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| port_taken(port, error))?;
+        Ok(Self { listener, client, origins })
+    }
+
+    /// Where tools connect.
+    ///
+    /// # Errors
+    /// If the operating system does not say which port was taken.
+    pub fn url(&self) -> Result<String, Failure> {
+        let address: SocketAddr = self.listener.local_addr().hint("try another --rpc-port")?;
+        Ok(format!("http://{address}"))
+    }
+
+    /// Serves until the task is dropped.
+    pub async fn serve(self) {
+        server::serve(self.listener, self.client, self.origins).await;
+    }
+}
+
+fn port_taken(port: u16, error: io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        let message = format!("port {port} of 127.0.0.1 is taken by another program");
+        return Failure::new(message, format!("choose another, as in --rpc-port {}, or --rpc-port 0 for a free one", port.saturating_add(1)));
+    }
+    Failure::new(format!("cannot listen on port {port} of 127.0.0.1: {error}"), "choose another --rpc-port")
+}
+
+/// Connections to the node in use: a slow call holds up only what shares its connection.
+const UPSTREAM_CONNECTIONS: usize = 4;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! Where everything of a network lies.
+//!
+//! ```text
+//! DIR/network.json      what clients need (SYNOD_NODES names it)
+//! DIR/service.crt       the service's certificate: what clients pin
+//! DIR/genesis.toml      what the network began with, for people
+//! DIR/accounts.json     development accounts and their keys
+//! DIR/members/          member-1.crt member-1.key ...
+//! DIR/participants/     participant-1.crt participant-1.key ...
+//! DIR/node-N/           node.toml slot.key slot.crt session.key service.key service.crt ledger/ pid log
+//! ```
+//!
+//! Keys are readable by their owner alone.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use synod_client::{IdentityFiles, NETWORK_FILE, Network, NetworkFile, NodeLine};
+use synod_host::NodeConfig;
+use synod_types::NodeId;
+
+use super::ports;
+use crate::cli::{Durability, SandboxArgs};
+use crate::failure::{Failure, Hint};
+
+/// A network's directory, held by this process alone.
+pub struct NetworkDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// One node's directory.
+#[derive(Clone, Debug)]
+pub struct NodeDir {
+    id: NodeId,
+    path: PathBuf,
+}
+
+impl NetworkDir {
+    /// Makes the directory if there is none, and holds it.
+    ///
+    /// # Errors
+    /// If another sandbox holds it, or it cannot be made.
+    pub fn lock(path: &Path) -> Result<Self, Failure> {
+        let hint = "name a directory that you may write to with --dir";
+        fs::create_dir_all(path).hint(hint)?;
+        let lock = OpenOptions::new().create(true).append(true).open(path.join("lock")).hint(hint)?;
+        if lock.try_lock().is_err() {
+            return Err(Failure::new(
+                format!("another sandbox runs in {}", path.display()),
+                "stop it first, or name another --dir",
+            ));
+        }
+        Ok(Self { path: path.into(), _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The network file.
+    pub fn network_file(&self) -> PathBuf {
+        self.path.join(NETWORK_FILE)
+    }
+
+    /// Whether an earlier run made a network here.
+    pub fn is_made(&self) -> bool {
+        self.network_file().exists()
+    }
+
+    /// How many nodes the network has.
+    ///
+    /// # Errors
+    /// If the network file is of no use.
+    pub fn node_count(&self) -> Result<u64, Failure> {
+        Ok(Network::load(&self.path)?.nodes.len() as u64)
+    }
+
+    /// The directory of node `id`.
+    pub fn node(&self, id: u64) -> NodeDir {
+        NodeDir { id: NodeId(id), path: self.path.join(format!("node-{id}")) }
+    }
+
+    /// Writes how each node runs, and the network file, keeping the ports of an earlier run that are still free.
+    ///
+    /// # Errors
+    /// If there are no ports, or a file cannot be written.
+    pub fn configure(&self, count: u64, args: &SandboxArgs) -> Result<Vec<NodeDir>, Failure> {
+        let nodes: Vec<_> = (1..=count).map(|id| self.node(id)).collect();
+        let places = places(&nodes)?;
+        for (node, place) in nodes.iter().zip(&places) {
+            let peers = nodes.iter().zip(&places).filter(|(peer, _)| peer.id != node.id);
+            let peers = peers.map(|(peer, place)| (peer.id, place.peer.clone())).collect();
+            let config = NodeConfig {
+                client_address: place.client.clone(),
+                peer_address: place.peer.clone(),
+                directory: LEDGER.into(),
+                durability: match args.durability {
+                    Durability::Disk => synod_host::Durability::Disk,
+                    Durability::Memory => synod_host::Durability::Memory,
+                },
+                record_boundary: args.record_boundary.then(|| "boundary".into()),
+                peers,
+                ..NodeConfig::parse(SMALLEST_CONFIG).expect("a constant that is valid")
+            };
+            write(&node.path.join(NODE_CONFIG), config.to_toml().as_bytes(), Access::Public)?;
+        }
+        self.write_network_file(&nodes, &places)?;
+        Ok(nodes)
+    }
+
+    fn write_network_file(&self, nodes: &[NodeDir], places: &[Place]) -> Result<(), Failure> {
+        let lines = nodes.iter().zip(places).map(|(node, place)| NodeLine {
+            id: node.id.0,
+            url: format!("https://{}", place.client),
+            dir: Some(format!("node-{}", node.id).into()),
+        });
+        let file = NetworkFile {
+            service_certificate: SERVICE_CERTIFICATE.into(),
+            identity: IdentityFiles {
+                certificate: "participants/participant-1.crt".into(),
+                key: "participants/participant-1.key".into(),
+            },
+            nodes: lines.collect(),
+        };
+        let text = serde_json::to_string_pretty(&file).expect("paths of ours are text");
+        write(&self.network_file(), text.as_bytes(), Access::Public)
+    }
+}
+
+impl NodeDir {
+    /// The node directory at `path`, of node `id`.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the node's own words go.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+}
+
+/// Where a node listens.
+struct Place {
+    client: String,
+    peer: String,
+}
+
+/// Where each node listened before, if all of those ports are free; new places otherwise.
+fn places(nodes: &[NodeDir]) -> Result<Vec<Place>, Failure> {
+    let earlier = |node: &NodeDir| {
+        let config = NodeConfig::load(&node.path.join(NODE_CONFIG)).ok()?;
+        Some(Place { client: config.client_address, peer: config.peer_address })
+    };
+    let port = |address: &str| address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let is_free = |place: &Place| [&place.client, &place.peer].iter().all(|address| port(address).is_some_and(ports::is_free));
+    if let Some(places) = nodes.iter().map(earlier).collect::<Option<Vec<_>>>()
+        && places.iter().all(is_free)
+    {
+        return Ok(places);
+    }
+    let ports = ports::free(2 * nodes.len())?;
+    let place = |pair: &[u16]| Place { client: format!("127.0.0.1:{}", pair[0]), peer: format!("127.0.0.1:{}", pair[1]) };
+    Ok(ports.chunks_exact(2).map(place).collect())
+}
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everyone.
+    Public,
+    /// Its owner alone.
+    Secret,
+}
+
+/// Writes a file as a whole: readers see the old content or the new.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write(path: &Path, content: &[u8], access: Access) -> Result<(), Failure> {
+    let hint = "name a directory that you may write to with --dir";
+    write_whole(path, content, access).map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display()), hint))
+}
+
+fn write_whole(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent)?;
+    let mode = if access == Access::Secret { 0o600 } else { 0o644 };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let draft = parent.join(format!(".{name}.draft"));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&draft)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)
+}
+
+/// The service's certificate, in the network's directory and in each node's.
+pub const SERVICE_CERTIFICATE: &str = "service.crt";
+
+/// How a node runs.
+pub const NODE_CONFIG: &str = "node.toml";
+
+/// Where a node's ledger lies, in its directory.
+pub const LEDGER: &str = "ledger";
+
+/// What a `node.toml` must say at least; the rest has defaults.
+const SMALLEST_CONFIG: &str = "client_address = ''\npeer_address = ''\ndirectory = ''\n";
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_readable_by_its_owner_alone_from_the_first_moment() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/er/slot.key");
+        for content in ["one", "two"] {
+            write(&path, content.as_bytes(), Access::Secret).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_directory_is_held_by_one_sandbox_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = NetworkDir::lock(dir.path()).unwrap();
+        let refused = NetworkDir::lock(dir.path()).err().unwrap().to_string();
+        assert!(refused.contains("another sandbox runs in") && refused.contains("hint: stop it first"), "{refused}");
+        drop(held);
+        assert!(NetworkDir::lock(dir.path()).is_ok());
+    }
+}

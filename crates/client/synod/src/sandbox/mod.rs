@@ -1,0 +1,121 @@
+//! `synod sandbox`: a whole network on this machine, kept alive.
+//!
+//! The network lies in one directory (see [`layout`]); each node is a process of its own, started
+//! again when it dies. The gateway runs in this process.
+
+mod create;
+mod exec;
+mod layout;
+mod ports;
+mod show;
+mod supervise;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use synod_client::{Client, ClientOptions, Network};
+
+use crate::cli::SandboxArgs;
+use crate::command::node;
+use crate::failure::{Failure, Hint};
+use crate::gateway::{Gateway, Origins};
+use crate::{output, signals};
+
+pub use layout::NodeDir;
+use layout::NetworkDir;
+use supervise::Supervisor;
+
+/// Runs a network until it is told to stop, or until the command of `--exec` ends.
+///
+/// # Errors
+/// If the network cannot be made, resumed or started.
+pub async fn sandbox(args: SandboxArgs, json: bool) -> Result<ExitCode, Failure> {
+    let temporary = match &args.dir {
+        Some(_) => None,
+        None => Some(tempfile::Builder::new().prefix("synod-sandbox-").tempdir().hint("name a directory with --dir")?),
+    };
+    let path = args.dir.as_deref().or(temporary.as_ref().map(tempfile::TempDir::path));
+    let path = std::path::absolute(path.expect("one of the two was set just before")).hint("name a directory with --dir")?;
+    let dir = NetworkDir::lock(&path)?;
+    // The port is taken first: a mistake there should not leave half a network.
+    let nodes = prepare(&dir, &args)?;
+    let network = Network::load(dir.path())?;
+    let port = args.rpc_port.unwrap_or(if args.exec.is_some() { 0 } else { DEFAULT_RPC_PORT });
+    let gateway = Gateway::bind(port, network.clone(), Origins::Any).await?;
+    let rpc_url = gateway.url()?;
+
+    let supervisor = Supervisor::start(nodes);
+    let served = tokio::spawn(gateway.serve());
+    let outcome = tokio::select! {
+        outcome = work(&args, json, &dir, network, &rpc_url) => outcome,
+        () = signals::stop() => Ok(ExitCode::SUCCESS),
+    };
+    served.abort();
+    let stopping = output::spinner("stopping the nodes");
+    supervisor.stop().await;
+    stopping.finish_and_clear();
+    outcome
+}
+
+/// What is done while the network runs.
+async fn work(
+    args: &SandboxArgs,
+    json: bool,
+    dir: &NetworkDir,
+    network: Network,
+    rpc_url: &str,
+) -> Result<ExitCode, Failure> {
+    wait_until_ready(network.clone(), dir.path()).await?;
+    match &args.exec {
+        Some(command) => exec::exec(command, dir, rpc_url).await,
+        None => {
+            show::show(dir, &network, rpc_url, args.dir.is_none(), json)?;
+            std::future::pending().await
+        }
+    }
+}
+
+fn prepare(dir: &NetworkDir, args: &SandboxArgs) -> Result<Vec<NodeDir>, Failure> {
+    let count = if dir.is_made() {
+        dir.node_count()?
+    } else {
+        let making = output::spinner("making keys, certificates and the genesis block");
+        create::create(dir, args.nodes, args.members)?;
+        making.finish_and_clear();
+        args.nodes
+    };
+    if count != args.nodes && args.nodes != DEFAULT_NODES {
+        return Err(Failure::new(
+            format!("the network in {} has {count} nodes, not {}", dir.path().display(), args.nodes),
+            "leave out --nodes to resume it, or name another --dir",
+        ));
+    }
+    dir.configure(count, args)
+}
+
+async fn wait_until_ready(network: Network, dir: &Path) -> Result<(), Failure> {
+    let options = ClientOptions { answer_within: Duration::from_secs(1), ..ClientOptions::default() };
+    let client = Client::with_options(network, options)?;
+    let waiting = output::spinner("waiting until the nodes have a leader");
+    let since = Instant::now();
+    while !node::ask(&client).await.is_ready() {
+        if since.elapsed() > READY_WITHIN {
+            return Err(Failure::new(
+                format!("the nodes have no leader after {} s", READY_WITHIN.as_secs()),
+                format!("see why in {}", dir.join("node-1").join("log").display()),
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    waiting.finish_and_clear();
+    Ok(())
+}
+
+const DEFAULT_RPC_PORT: u16 = 8545;
+
+/// What the command line says if the user says nothing.
+const DEFAULT_NODES: u64 = 3;
+
+/// A node reads its ledger first, which may be long.
+const READY_WITHIN: Duration = Duration::from_secs(120);
