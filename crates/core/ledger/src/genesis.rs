@@ -1,0 +1,125 @@
+//! The genesis block's public part: the keys with which anyone verifies the ledger.
+
+use std::collections::BTreeMap;
+
+use synod_crypto::{SALT_SIZE, SessionKeys, VerifyingKey, sha256};
+use synod_types::codec::DecodeReason;
+use synod_types::{Decode, DecodeError, Decoder, Digest, Encode, Encoder, LogIndex, NodeId, Seqno, limits};
+
+use crate::block::SealedBlock;
+use crate::chain::CHAIN_START;
+use crate::check::{BlockRefused, check_parts};
+use crate::header::BlockKind;
+use crate::tip::Tip;
+
+/// What the genesis block tells everyone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenesisPublic {
+    /// The keys of service and nodes.
+    pub keys: NodeKeys,
+    /// The check value of the first epoch's application key.
+    pub application_check: Digest,
+    /// The check value of the first epoch's administrative key.
+    pub admin_check: Digest,
+}
+
+/// The public keys under which blocks verify.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeKeys {
+    /// The service's, under which roots and receipts verify.
+    pub service: VerifyingKey,
+    /// The nodes', under which headers verify.
+    pub nodes: BTreeMap<NodeId, VerifyingKey>,
+}
+
+impl NodeKeys {
+    /// The key of `node`, if it is in the list.
+    pub fn node(&self, node: NodeId) -> Option<&VerifyingKey> {
+        self.nodes.get(&node)
+    }
+}
+
+impl GenesisPublic {
+    /// The id of a network that begins with this and with this salt.
+    pub fn network(&self, salt: &[u8; SALT_SIZE]) -> Digest {
+        sha256(&[NETWORK_LABEL, salt, &self.to_bytes()])
+    }
+
+    /// Whether `keys` are the network's, for a node that was handed a file of them.
+    pub fn fits(&self, keys: &SessionKeys) -> bool {
+        keys.application.check_value() == self.application_check && keys.admin.check_value() == self.admin_check
+    }
+}
+
+const NETWORK_LABEL: &[u8] = b"synod network v1\0";
+const GENESIS_FORMAT: u8 = 1;
+
+impl Encode for GenesisPublic {
+    fn encode(&self, out: &mut Encoder) {
+        GENESIS_FORMAT.encode(out);
+        self.keys.service.encode(out);
+        out.count(self.keys.nodes.len());
+        for (id, key) in &self.keys.nodes {
+            id.encode(out);
+            key.encode(out);
+        }
+        self.application_check.encode(out);
+        self.admin_check.encode(out);
+    }
+}
+
+impl Decode for GenesisPublic {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let at = input.reading("genesis public part").clone();
+        if u8::decode(input)? != GENESIS_FORMAT {
+            return Err(at.error(DecodeReason::ValueNotAllowed));
+        }
+        let service = VerifyingKey::decode(input)?;
+        let count = input.reading("nodes of the genesis public part").count(limits::NODES_MAX)?;
+        let mut nodes = BTreeMap::new();
+        for _ in 0..count {
+            let at = input.clone();
+            let id = NodeId::decode(input)?;
+            // Slots begin at 1, and stand in order: one encoding of each list.
+            if nodes.last_key_value().map_or(NodeId(0), |(last, _)| *last) >= id {
+                return Err(at.error(DecodeReason::ValueNotAllowed));
+            }
+            nodes.insert(id, VerifyingKey::decode(input)?);
+        }
+        let keys = NodeKeys { service, nodes };
+        Ok(Self { keys, application_check: Digest::decode(input)?, admin_check: Digest::decode(input)? })
+    }
+}
+
+/// Checks a genesis block, and returns what it says and where it leaves the log.
+///
+/// The block vouches for its own service key: whoever does not know that key otherwise learns it here.
+///
+/// # Errors
+/// If the block is not a genesis block, or not signed by the service key in it.
+pub fn check_genesis(block: &SealedBlock) -> Result<(GenesisPublic, Tip), BlockRefused> {
+    let header = &block.header;
+    let shape = header.kind == BlockKind::Genesis
+        && header.index == LogIndex(1)
+        && header.first_seqno == Seqno(1)
+        && header.count == 1
+        && header.signer == NodeId(0)
+        && header.committed == Seqno(0)
+        && header.chain == CHAIN_START
+        && header.parent_root == Digest::default();
+    if !shape {
+        return Err(BlockRefused::NotAGenesisBlock);
+    }
+    let public = GenesisPublic::from_bytes(&block.public).map_err(BlockRefused::PublicPartUnreadable)?;
+    if public.network(&header.salt) != header.network {
+        return Err(BlockRefused::OtherNetwork);
+    }
+    check_parts(block)?;
+    if !block.header_signed(&public.keys.service) {
+        return Err(BlockRefused::NodeSignatureInvalid { signer: header.signer });
+    }
+    if !block.service_signed(&public.keys.service) {
+        return Err(BlockRefused::ServiceSignatureInvalid);
+    }
+    Ok((public, Tip::after_block(block)))
+}

@@ -1,0 +1,88 @@
+//! The tip: what the next entry is built on, and checked against.
+
+use synod_crypto::SALT_SIZE;
+use synod_types::{Digest, Epoch, LogIndex, Seqno, Time, View};
+
+use crate::block::SealedBlock;
+use crate::chain::{block_entry_digest, chain_next, engine_entry_digest};
+use crate::check::BlockRefused;
+
+/// Where the log stands after an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// The network.
+    pub network: Digest,
+    /// The entry's index.
+    pub index: LogIndex,
+    /// The view in which the entry was proposed.
+    pub entry_view: View,
+    /// The chain over every entry up to this one.
+    pub chain: Digest,
+    /// The last transaction.
+    pub seqno: Seqno,
+    /// The view of the last transaction.
+    pub tx_view: View,
+    /// The root over all transactions.
+    pub root: Digest,
+    /// The time of the last block.
+    pub time: Time,
+    /// The highest seqno that a block said was committed.
+    pub committed: Seqno,
+    /// The epoch of the session keys.
+    pub epoch: Epoch,
+    /// The last view that a block opened.
+    pub open_view: View,
+    /// That view's salt.
+    pub salt: [u8; SALT_SIZE],
+}
+
+impl Tip {
+    /// The tip after an engine entry.
+    ///
+    /// # Errors
+    /// If the entry does not follow this tip.
+    pub fn after_engine_entry(&self, index: LogIndex, view: View) -> Result<Self, BlockRefused> {
+        self.check_follows(index, view)?;
+        let chain = chain_next(self.chain, engine_entry_digest(index, view));
+        Ok(Self { index, entry_view: view, chain, ..self.clone() })
+    }
+
+    pub(crate) fn check_follows(&self, index: LogIndex, view: View) -> Result<(), BlockRefused> {
+        if index != self.index.next() {
+            return Err(BlockRefused::IndexOutOfOrder { expected: self.index.next(), found: index });
+        }
+        if view < self.entry_view {
+            return Err(BlockRefused::ViewBackwards { before: self.entry_view, found: view });
+        }
+        Ok(())
+    }
+
+    /// The tip that a block leaves, whatever it was built on.
+    pub(crate) fn after_block(block: &SealedBlock) -> Self {
+        let header = &block.header;
+        let entry = block_entry_digest(header.index, header.view, header.digest());
+        Self {
+            network: header.network,
+            index: header.index,
+            entry_view: header.view,
+            chain: chain_next(header.chain, entry),
+            seqno: header.last_seqno(),
+            tx_view: header.view,
+            root: header.root,
+            time: header.time,
+            committed: header.committed,
+            epoch: header.epoch,
+            open_view: header.view,
+            salt: header.salt,
+        }
+    }
+
+    /// The tip after a block that was built on this one.
+    pub(crate) fn after(&self, block: &SealedBlock) -> Self {
+        let mut next = Self::after_block(block);
+        if block.header.count == 0 {
+            next.tx_view = self.tx_view;
+        }
+        next
+    }
+}
