@@ -1,0 +1,50 @@
+//! The node: joins ledger, consensus, governance and the worker into one deterministic value.
+//!
+//! [`Node`] takes events and times and gives actions; it has no clock, socket, file or thread, so
+//! production drives it with threads and sockets and the simulation with a seed. [`Start`] makes a
+//! node of what a disk holds; [`Genesis`] makes the block with which a network begins.
+//!
+//! # A write's way through
+//! ```text
+//!  Requests  --admit-->  inbox  --order, authorize-->  Execute to the worker
+//!            Executed  --seal, sign-->  block proposed: Append (own disk) and Send (peers) at once
+//!            Committed by a quorum  --Commit to the worker-->  Respond
+//! ```
+//! A follower forwards its clients' writes and answers them when the leader does. A leader that
+//! loses its view drops only the block at its worker; blocks it proposed stay as layers until the
+//! log truncates or commits them, and whoever waited for a truncated one waits for the next block.
+//!
+//! # Invariants
+//! - Nothing is acknowledged to the leader that was not checked against our own chain.
+//! - The worker's layers are exactly the uncommitted blocks that this node executed or inherited as leader.
+//! - An answer goes out only after the block it depends on is committed, and after the worker was told.
+//! - A request id leads to at most one committed execution within the table's window.
+
+mod chain;
+mod clients;
+mod event;
+mod follower;
+pub mod genesis;
+pub mod government;
+mod history;
+mod inbox;
+mod layers;
+mod leader;
+mod node;
+mod peer;
+mod queries;
+mod requests;
+mod resume;
+mod sealing;
+mod start;
+
+pub use event::{
+    Action, Answer, ClientRequest, Event, Query, QueryAnswer, Refusal, Response, Role, Status, StopReason, TxStatus,
+};
+pub use genesis::{Genesis, GenesisRefused, adapters_named};
+pub use government::Rules;
+pub use inbox::{PATIENCE, WAITING_BYTES_MAX, WAITING_REQUESTS_MAX};
+pub use node::Node;
+pub use requests::WINDOW;
+pub use sealing::CheckRefused;
+pub use start::{Config, Start, StartError, Times};

@@ -1,0 +1,185 @@
+//! What every node does with the log: checks entries before it acknowledges them, files them,
+//! follows truncations, and applies what commits.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use synod_consensus::{Admitted, Append};
+use synod_ledger::{Content, RequestRecord};
+use synod_types::boundary::{self, EntryKind, LogRecord, Ticket};
+use synod_types::{Decode, LogIndex, NodeId, Seqno, Time, TxId, Untrusted};
+use synod_worker::{Reply, ToWorker};
+
+use crate::chain::Position;
+use crate::event::{Action, Answer};
+use crate::layers::Done;
+use crate::node::{Engine, Node};
+use crate::sealing::apply;
+
+/// How far ahead of this node's clock a block's time may be before the block is not acknowledged.
+/// Generous beside what clocks differ by, small beside what contracts and epochs care about.
+pub const BLOCK_TIME_AHEAD_MAX: Duration = Duration::from_secs(60);
+
+impl Node {
+    /// Lets a peer's message to the engine only after the entries that it adds have been checked
+    /// against our own chain: nothing is acknowledged that does not verify.
+    pub(crate) fn on_consensus_message(&mut self, now: Time, from: NodeId, bytes: Untrusted<Bytes>) {
+        let Engine::Running(consensus) = &self.engine else { return };
+        let Ok(admitted) = consensus.admit(from, bytes) else { return };
+        if !self.check_new_entries(now, &admitted) {
+            return;
+        }
+        self.remember(from, &admitted);
+        let Engine::Running(consensus) = &mut self.engine else { unreachable!("the engine runs, as just seen") };
+        consensus.step(admitted).expect("nothing happened since it was admitted");
+        self.work_off_effects(now);
+    }
+
+    /// Notes what a peer's word commits it to, for when it restarts and asks.
+    fn remember(&mut self, from: NodeId, admitted: &Admitted) {
+        let Engine::Running(consensus) = &self.engine else { return };
+        let memory = self.memory.of(from);
+        if let Some(index) = admitted.acknowledges()
+            && let Some(view) = consensus.view_at(index)
+        {
+            memory.saw_log_end(view, index);
+        }
+        if let Some(view) = admitted.grants_vote_in() {
+            memory.saw_vote(view);
+        }
+    }
+
+    /// Checks the entries that a message would add, one after the other, on the chain where they join it.
+    fn check_new_entries(&mut self, now: Time, admitted: &Admitted) -> bool {
+        let entries = admitted.entries();
+        if entries.records.is_empty() {
+            return true;
+        }
+        let Some(mut parent) = self.chain.at(entries.after).cloned() else { return false };
+        for record in &entries.records {
+            let position = match self.chain.checked(record.index, record.view) {
+                // The same entry may come again before the engine has appended it; it is the same only with the
+                // same content before it.
+                Some(known) if known.is(record, &parent.tip) => known.clone(),
+                _ => match self.check_entry(now, record, &parent) {
+                    Some(position) => position,
+                    None => return false,
+                },
+            };
+            self.chain.note_checked(position.clone());
+            parent = position;
+        }
+        true
+    }
+
+    fn check_entry(&mut self, now: Time, record: &LogRecord, parent: &Position) -> Option<Position> {
+        let position = self.seals.check(record, &parent.tip).ok()?;
+        if position.tip.time > now.after(BLOCK_TIME_AHEAD_MAX) {
+            return None;
+        }
+        Some(position)
+    }
+
+    /// Newer entries replaced ours: the layers above them go, and those who waited for them wait for the next block.
+    pub(crate) fn on_truncated(&mut self, from: LogIndex) {
+        let mut lost = Vec::new();
+        let mut truncated = false;
+        while let Some(layer) = self.layers.pop_from(from) {
+            truncated = true;
+            self.requests.pop();
+            let done = layer.requests.into_iter().flat_map(|done| done.waiting);
+            let readers = layer.readers.into_iter().map(|(waiting, _)| waiting);
+            lost.splice(0..0, done.chain(readers));
+        }
+        self.chain.truncate(from);
+        if truncated {
+            let to = self.layers.last_mut().map_or(self.history.committed().seqno, |layer| layer.upto.seqno);
+            self.actions.push_back(Action::Worker(ToWorker::Truncate { to }));
+        }
+        self.inbox.put_back(lost.into_iter());
+    }
+
+    /// Files entries and the vote.
+    pub(crate) fn on_append(&mut self, append: Append) {
+        for record in &append.records {
+            if self.chain.checked(record.index, record.view).is_none() {
+                // Only the entry that the engine itself adds at the start of a view was not seen before.
+                assert!(record.kind == EntryKind::Engine, "block {} was appended unchecked", record.index);
+                let parent = &self.chain.last().tip;
+                let position = self.seals.check(record, parent).expect("an engine entry of our own follows the log");
+                self.chain.note_checked(position);
+            }
+            self.chain.append_checked(record.index, record.view);
+        }
+        let vote = append.vote.map(|vote| self.seals.seal_vote(vote));
+        self.actions.push_back(Action::Append(boundary::Append {
+            ticket: Ticket(append.number),
+            truncate_from: append.truncate_from,
+            records: append.records,
+            vote,
+        }));
+    }
+
+    /// An entry is committed: its transactions are final, and those who waited for it are answered.
+    pub(crate) fn on_committed(&mut self, record: &LogRecord) {
+        let position = self.chain.commit_next();
+        let expected = (position.record.index, position.record.view);
+        assert_eq!((record.index, record.view), expected, "entries commit in order");
+        if position.record.count > 0 {
+            self.commit_block(&position);
+        }
+        self.answer_read_indexes();
+    }
+
+    pub(crate) fn commit_block(&mut self, position: &Position) {
+        let upto = TxId::new(position.tip.tx_view, position.tip.seqno);
+        let layer = self.layers.commit(position.record.index);
+        if layer.is_none() {
+            let content = self.open(position);
+            self.note_requests(position, &content);
+            self.actions.push_back(Action::Worker(ToWorker::Apply(apply(position, &content))));
+        }
+        self.history.commit(upto.view, position.record.first_seqno, upto.seqno);
+        self.requests.forget(position.tip.time);
+        self.actions.push_back(Action::Worker(ToWorker::Commit { upto: upto.seqno }));
+        self.actions.push_back(Action::Committed(upto));
+        if let Some(layer) = layer {
+            for done in layer.requests {
+                for waiting in done.waiting {
+                    self.respond(waiting, Ok(done.answer.clone()));
+                }
+            }
+            for (waiting, answer) in layer.readers {
+                self.respond(waiting, Ok(answer));
+            }
+        }
+    }
+
+    /// What a block of another node holds. Its header was checked when it came, so a part that does not open means
+    /// that the nodes do not share their keys: this node stops rather than go on without the content.
+    pub(crate) fn open(&self, position: &Position) -> Content {
+        let block = position.block.as_ref().expect("a block with transactions is kept until it commits");
+        let opened = self.seals.open(block).expect("a checked block opens under the session keys of its epoch");
+        opened.content.expect("an application block has an application part")
+    }
+
+    /// Notes the requests of a block that another node ordered.
+    pub(crate) fn note_requests(&mut self, position: &Position, content: &Content) -> Vec<Done> {
+        let mut next = position.record.first_seqno;
+        let mut done = Vec::with_capacity(content.requests.len());
+        for request in &content.requests {
+            let key = self.requests.key(request.actor.id, request.request_id);
+            next = next.plus(request.calls.iter().filter(|call| call.write_set.is_some()).count() as u64);
+            let txid = TxId::new(position.record.view, Seqno(next.0 - 1));
+            done.push(Done { key, answer: Answer { txid, replies: replies(request) }, waiting: Vec::new() });
+        }
+        self.requests.push(position.tip.time, done.iter().map(|done| (done.key, done.answer.txid.seqno)));
+        done
+    }
+}
+
+/// The replies of a request that the ledger holds.
+pub(crate) fn replies(request: &RequestRecord) -> Vec<Reply> {
+    let reply = |bytes: &Bytes| Reply::from_bytes(bytes).expect("an enclave encoded it and the block is authentic");
+    request.calls.iter().map(|call| reply(&call.reply)).collect()
+}

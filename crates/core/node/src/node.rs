@@ -1,0 +1,271 @@
+//! The node: joins consensus, ledger, governance and the worker into one deterministic value.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use synod_consensus::{Consensus, Effect, Restored};
+use synod_types::boundary::Ticket;
+use synod_types::{Encode, NodeId, Time, TxId, Untrusted, View};
+
+use crate::chain::Chain;
+use crate::event::{Action, Event, Response, Role, Status, StopReason};
+use crate::government::Government;
+use crate::history::History;
+use crate::inbox::{Inbox, Origin};
+use crate::layers::Layers;
+use crate::leader::Leadership;
+use crate::peer::{Held, PeerMessage};
+use crate::queries::Reads;
+use crate::requests::RequestTable;
+use crate::resume::{Memory, Resuming};
+use crate::sealing::Seals;
+
+/// One node of a network, without its worker, its disk and its sockets.
+///
+/// ```text
+///   events in:   handle(now, event)          peer bytes, requests, Executed, Persisted, Timeout
+///   actions out: poll_action() until None    Send, Append, Worker, Respond, ReadLedger
+///   time:        poll_timeout()              when to say Timeout if nothing else happens
+/// ```
+///
+/// The same events at the same times lead to the same actions, except for signature bytes.
+pub struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) engine: Engine,
+    pub(crate) seals: Seals,
+    pub(crate) chain: Chain,
+    pub(crate) history: History,
+    pub(crate) government: Government,
+    pub(crate) requests: RequestTable,
+    pub(crate) layers: Layers,
+    pub(crate) leadership: Option<Leadership>,
+    /// Blocks at the worker whose leadership ended meanwhile: their results are dropped as they come.
+    pub(crate) stale_executions: u32,
+    pub(crate) inbox: Inbox,
+    pub(crate) reads: Reads,
+    pub(crate) memory: Memory,
+    pub(crate) rng: ChaCha20Rng,
+    pub(crate) actions: VecDeque<Action>,
+    /// Answers of this event, sent together at its end.
+    pub(crate) responses: Vec<Response>,
+    pub(crate) peer_responses: BTreeMap<NodeId, Vec<Response>>,
+    /// When to look for requests that waited too long.
+    pub(crate) expiry_at: Option<Time>,
+    /// When to stop, if a stop was asked for and leadership is being handed over.
+    pub(crate) stopping: Option<Time>,
+    pub(crate) stopped: bool,
+}
+
+/// The consensus engine, or what it waits for.
+pub(crate) enum Engine {
+    /// The disk is still being read.
+    Idle,
+    /// Peers have not confirmed yet what the disk holds; without an engine there is no vote and no acknowledgement.
+    Resuming { resuming: Resuming, restored: Option<Box<(synod_consensus::Config, Restored)>> },
+    /// In the order of the network.
+    Running(Box<Consensus>),
+}
+
+/// How often requests that waited too long are looked for: fine beside the time they may wait.
+const EXPIRY_INTERVAL: Duration = Duration::from_millis(250);
+
+impl Node {
+    /// Takes in one event. `now` never runs backwards from call to call.
+    ///
+    /// # Panics
+    /// If the host, the worker or the engine breaks its contract: this node stops rather than lie.
+    /// No client and no peer can bring that about.
+    pub fn handle(&mut self, now: Time, event: Event) {
+        if self.stopped {
+            return;
+        }
+        self.advance(now);
+        match event {
+            Event::PeerConnected(peer) => self.on_peer_connected(peer),
+            Event::PeerMessage { from, bytes } => self.on_peer_message(now, from, bytes),
+            Event::Requests(requests) => requests.into_iter().for_each(|request| {
+                self.admit(now, Origin::Client(request.token), request);
+            }),
+            Event::Query { token, query } => self.on_query(token, query),
+            Event::Executed(executed) => self.on_executed(executed),
+            Event::Persisted(ticket) => self.on_persisted(ticket),
+            Event::LedgerRead { ticket, records } => self.on_ledger_read(ticket, records),
+            Event::Timeout => {}
+            Event::Shutdown => self.on_shutdown(now),
+        }
+        self.settle(now);
+    }
+
+    /// The next thing to do, if any.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to say [`Event::Timeout`] if nothing else happens before.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let engine = match &self.engine {
+            Engine::Idle => None,
+            Engine::Resuming { resuming, .. } => Some(resuming.ask_at()),
+            Engine::Running(consensus) => consensus.poll_timeout(),
+        };
+        [engine, self.block_closes_at(), self.expiry_at, self.stopping].into_iter().flatten().min()
+    }
+
+    /// How the node is.
+    pub fn status(&self) -> Status {
+        let last = &self.chain.last().tip;
+        let (role, view, leader) = match &self.engine {
+            Engine::Idle | Engine::Resuming { .. } => (Role::Resuming, last.entry_view, None),
+            Engine::Running(consensus) => (role(consensus.role()), consensus.view(), consensus.leader()),
+        };
+        let committed = self.history.committed();
+        Status { id: self.id, role, view, leader, last: TxId::new(last.tx_view, last.seqno), committed }
+    }
+
+    /// The governance tables.
+    pub const fn government(&self) -> &Government {
+        &self.government
+    }
+
+    /// Begins to take part, once the disk is read.
+    pub(crate) fn begin(&mut self, now: Time) {
+        self.advance(now);
+        self.settle(now);
+    }
+
+    /// Moves every clock to `now`.
+    fn advance(&mut self, now: Time) {
+        match &mut self.engine {
+            Engine::Idle => {}
+            Engine::Resuming { resuming, .. } => {
+                if resuming.is_time_to_ask(now) {
+                    let held = resuming.held();
+                    self.ask_all(held);
+                }
+            }
+            Engine::Running(consensus) => consensus.handle_timeout(now),
+        }
+        self.work_off_effects(now);
+        if self.expiry_at.is_some_and(|at| at <= now) {
+            self.expire(now);
+        }
+        if self.stopping.is_some_and(|at| at <= now) {
+            self.stop(StopReason::Shutdown);
+        }
+    }
+
+    /// Works off what the event set in motion, then sends the answers that came of it.
+    fn settle(&mut self, now: Time) {
+        self.resume_if_confirmed(now);
+        self.work_off_effects(now);
+        self.pump(now);
+        self.work_off_effects(now);
+        self.expiry_at = if self.inbox.is_idle() { None } else { self.expiry_at.or(Some(now.after(EXPIRY_INTERVAL))) };
+        self.flush_answers();
+    }
+
+    /// Carries out what the engine asks for, to the end.
+    pub(crate) fn work_off_effects(&mut self, now: Time) {
+        loop {
+            let Engine::Running(consensus) = &mut self.engine else { return };
+            let Some(effect) = consensus.poll_effect() else { return };
+            match effect {
+                Effect::Send { to, bytes } => self.send(to, &PeerMessage::Consensus(bytes)),
+                Effect::Truncated { from } => self.on_truncated(from),
+                Effect::Append(append) => self.on_append(append),
+                Effect::RoleChanged { role, view, leader } => self.on_role_changed(now, role, view, leader),
+                Effect::Committed { records } => records.iter().for_each(|record| self.on_committed(record)),
+                Effect::ReadReady { context, index } => self.on_read_ready(context, index),
+                Effect::NeedRecords { from, to } => self.read_for_peer(from, to),
+            }
+        }
+    }
+
+    fn on_role_changed(&mut self, now: Time, role: synod_consensus::Role, view: View, leader: Option<NodeId>) {
+        self.stop_leading();
+        if role == synod_consensus::Role::Leader {
+            self.start_leading(now, view);
+        }
+        if self.stopping.is_some() && role != synod_consensus::Role::Leader {
+            self.stop(StopReason::Shutdown);
+        }
+        self.inbox.recall(now, leader.map(|leader| (leader, view)));
+    }
+
+    fn on_persisted(&mut self, ticket: Ticket) {
+        let Engine::Running(consensus) = &mut self.engine else { panic!("nothing is appended before the node runs") };
+        consensus.persisted(ticket.0);
+    }
+
+    pub(crate) fn send(&mut self, to: NodeId, message: &PeerMessage) {
+        self.actions.push_back(Action::Send { to, bytes: message.to_bytes().into() });
+    }
+
+    fn on_peer_connected(&mut self, peer: NodeId) {
+        self.inbox.recall_from(peer);
+        if let Engine::Resuming { resuming, .. } = &self.engine {
+            let held = resuming.held();
+            self.send(peer, &PeerMessage::Resume { held });
+        }
+    }
+
+    /// A message that is not one of ours is dropped: the channel proves who sent it, not that its sender is sane.
+    fn on_peer_message(&mut self, now: Time, from: NodeId, bytes: Untrusted<Bytes>) {
+        let Ok(message) = bytes.check(|bytes| PeerMessage::from_bytes(&bytes)) else { return };
+        match message {
+            PeerMessage::Consensus(bytes) => self.on_consensus_message(now, from, Untrusted::new(bytes)),
+            PeerMessage::Forward(requests) => requests.into_iter().for_each(|request| {
+                self.admit(now, Origin::Peer(from, request.token), request);
+            }),
+            PeerMessage::ForwardReply(responses) => {
+                responses.into_iter().for_each(|response| self.on_forward_reply(from, response));
+            }
+            PeerMessage::Resume { held: _ } => {
+                let resuming = !matches!(self.engine, Engine::Running(_));
+                let seen = *self.memory.of(from);
+                self.send(from, &PeerMessage::Remembered { resuming, seen });
+            }
+            PeerMessage::Remembered { resuming: _, seen } => self.on_remembered(from, seen),
+        }
+    }
+
+    fn ask_all(&mut self, held: Held) {
+        let peers: Vec<_> = self.seals.peers().collect();
+        for peer in peers {
+            self.send(peer, &PeerMessage::Resume { held });
+        }
+    }
+
+    fn on_remembered(&mut self, from: NodeId, seen: Held) {
+        let Engine::Resuming { resuming, .. } = &mut self.engine else { return };
+        if let Err(reason) = resuming.heard(from, seen) {
+            self.stop(reason);
+        }
+    }
+
+    fn resume_if_confirmed(&mut self, now: Time) {
+        let Engine::Resuming { resuming, restored } = &mut self.engine else { return };
+        if self.stopped || !resuming.is_confirmed() {
+            return;
+        }
+        let (config, restored) = *restored.take().expect("a node resumes once");
+        let consensus = Consensus::new(&config, restored, now).expect("the configuration was checked at start");
+        self.engine = Engine::Running(Box::new(consensus));
+    }
+}
+
+const fn role(role: synod_consensus::Role) -> Role {
+    match role {
+        synod_consensus::Role::Follower => Role::Follower,
+        synod_consensus::Role::Candidate => Role::Candidate,
+        synod_consensus::Role::Leader => Role::Leader,
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("status", &self.status()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,180 @@
+//! The node's keys at work: sealing, checking and opening blocks and the vote record.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use synod_consensus::Vote;
+use synod_crypto::{NodeKey, SALT_SIZE, SealingKey, ServiceKey, SessionKeys};
+use synod_ledger::{
+    BlockRefused, BlockTooLarge, Content, GenesisPublic, Moment, NodeKeys, Opened, Receipt, Sealed, SealedBlock,
+    Sealer, Tip, check, check_genesis, open,
+};
+use synod_types::boundary::{EntryKind, LogRecord};
+use synod_types::{Decode, DecodeError, Decoder, Digest, Encode, Encoder, NodeId, Seqno, TxId, View};
+use synod_worker::{Apply, BlockEnv};
+
+use crate::chain::Position;
+
+/// The keys of this node and the public keys of all.
+#[derive(Debug)]
+pub struct Seals {
+    sealer: Sealer,
+    keys: NodeKeys,
+    network: Digest,
+}
+
+/// Why an entry was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckRefused {
+    /// The payload is not a block.
+    #[error("the entry is not a block")]
+    NotABlock(#[from] DecodeError),
+    /// The block does not continue the ledger, or is not signed.
+    #[error("the block does not continue the ledger")]
+    Block(#[from] BlockRefused),
+    /// The record says other things of the block than its header.
+    #[error("the record and the header of its block differ")]
+    RecordDiffers,
+}
+
+impl Seals {
+    /// The seals of node `id`, with the genesis block that tells the network's public keys.
+    ///
+    /// # Errors
+    /// If the record is not a genesis block.
+    pub fn new(
+        id: NodeId,
+        genesis: &LogRecord,
+        (node_key, service_key, session_keys): (NodeKey, ServiceKey, SessionKeys),
+    ) -> Result<(Self, GenesisPublic, Position), CheckRefused> {
+        let block = decode(genesis)?;
+        let (public, tip) = check_genesis(&block)?;
+        let sealer = Sealer::new(id, node_key, service_key, session_keys);
+        let seals = Self { sealer, keys: public.keys.clone(), network: tip.network };
+        let position = Position::new(tip, Digest::default(), genesis.clone(), Some(Arc::new(block)));
+        Ok((seals, public, position))
+    }
+
+    /// The session keys in force.
+    pub const fn session_keys(&self) -> &SessionKeys {
+        self.sealer.keys()
+    }
+
+    /// The service's public key, as this node holds it.
+    pub const fn service_key(&self) -> &synod_crypto::VerifyingKey {
+        self.sealer.service_key()
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.keys.nodes.keys().copied()
+    }
+
+    /// All nodes but this one.
+    pub fn peers(&self) -> impl Iterator<Item = NodeId> {
+        self.nodes().filter(|node| *node != self.sealer.node())
+    }
+
+    /// The block that opens `moment.view`, on `parent`.
+    pub fn seal_view_start(&self, parent: &Tip, moment: Moment, salt: [u8; SALT_SIZE]) -> Position {
+        position(parent, self.sealer.view_start(parent, moment, salt))
+    }
+
+    /// The block of the transactions in `content`, on `parent`.
+    ///
+    /// # Errors
+    /// If it is larger than a block may be.
+    pub fn seal(&self, parent: &Tip, moment: Moment, content: &Content) -> Result<Position, BlockTooLarge> {
+        Ok(position(parent, self.sealer.application(parent, moment, content)?))
+    }
+
+    /// Checks that `record` continues `parent`, and that its signatures are right.
+    ///
+    /// # Errors
+    /// If it does not, or they are not.
+    pub fn check(&self, record: &LogRecord, parent: &Tip) -> Result<Position, CheckRefused> {
+        let (tip, block) = match record.kind {
+            EntryKind::Engine => (parent.after_engine_entry(record.index, record.view)?, None),
+            EntryKind::Block => {
+                let block = decode(record)?;
+                (check(&block, parent, &self.keys)?, Some(Arc::new(block)))
+            }
+        };
+        Ok(Position::new(tip, parent.chain, record.clone(), block))
+    }
+
+    /// Opens a checked block; `None` if it was not sealed under the session keys.
+    pub fn open(&self, block: &SealedBlock) -> Option<Opened> {
+        open(block, self.sealer.keys()).ok()
+    }
+
+    /// The block of a record that the host read back, if it holds the committed transaction `txid` of this network:
+    /// only one block ever committed in that view at that seqno, and opening it proves that an enclave sealed it.
+    pub fn covering(&self, record: &LogRecord, txid: TxId) -> Option<(SealedBlock, Opened)> {
+        let block = decode(record).ok()?;
+        let header = &block.header;
+        let holds = (header.first_seqno..=header.last_seqno()).contains(&txid.seqno) && header.view == txid.view;
+        if !holds || header.network != self.network {
+            return None;
+        }
+        let opened = self.open(&block)?;
+        Some((block, opened))
+    }
+
+    /// The receipt of transaction `seqno` of a block, as bytes to hand out.
+    pub fn receipt(&self, block: &SealedBlock, opened: &Opened, seqno: Seqno) -> Option<Bytes> {
+        Receipt::build(block, opened, seqno, self.sealer.keys())
+            .map(|receipt| Bytes::from(receipt.to_cose(self.sealer.service_key())))
+    }
+
+    /// The vote record as the host may keep it.
+    pub fn seal_vote(&self, vote: Vote) -> Bytes {
+        let mut out = Encoder::default();
+        vote.view.encode(&mut out);
+        vote.voted_for.encode(&mut out);
+        // The same vote may be sealed twice and another later: GCM-SIV then reveals at most that two are equal.
+        let sealed = self.vote_key().seal(vote.view.0, 0, &self.network.0, out.finish());
+        Bytes::from([&vote.view.0.to_le_bytes()[..], &sealed].concat())
+    }
+
+    /// Reads back what [`Self::seal_vote`] made; `None` for anything else.
+    pub fn open_vote(&self, sealed: &[u8]) -> Option<Vote> {
+        let (view, sealed) = sealed.split_first_chunk::<8>()?;
+        let plain = self.vote_key().open(u64::from_le_bytes(*view), 0, &self.network.0, sealed).ok()?;
+        let mut input = Decoder::new(&plain);
+        let vote = Vote { view: View::decode(&mut input).ok()?, voted_for: Option::decode(&mut input).ok()? };
+        input.finish().ok()?;
+        Some(vote)
+    }
+
+    fn vote_key(&self) -> SealingKey {
+        SealingKey::vote(&self.sealer.keys().admin, self.sealer.node())
+    }
+}
+
+fn decode(record: &LogRecord) -> Result<SealedBlock, CheckRefused> {
+    let block = SealedBlock::from_shared(&record.payload)?;
+    let header = &block.header;
+    let facts = (header.index, header.view, header.first_seqno, header.count, EntryKind::Block);
+    if facts == (record.index, record.view, record.first_seqno, record.count, record.kind) {
+        Ok(block)
+    } else {
+        Err(CheckRefused::RecordDiffers)
+    }
+}
+
+fn position(parent: &Tip, sealed: Sealed) -> Position {
+    let record = sealed.block.to_record();
+    Position::new(sealed.tip, parent.chain, record, Some(Arc::new(sealed.block)))
+}
+
+/// What the worker needs of a block that another node executed.
+pub fn apply(position: &Position, content: &Content) -> Apply {
+    let write_sets = content.writing_calls().filter_map(|call| call.write_set.clone());
+    Apply { first_seqno: position.record.first_seqno, write_sets: write_sets.collect() }
+}
+
+/// The facts of a block as its leader gave them to the worker.
+pub const fn moment(env: &BlockEnv, committed: Seqno) -> Moment {
+    Moment { view: env.view, time: env.time, committed }
+}

@@ -1,0 +1,226 @@
+//! From what a disk holds to a node that takes part.
+//!
+//! ```text
+//!  Start::new(config, genesis block)   the network, its governance, its adapters
+//!  push(record) for each record        checked and replayed; poll_action gives the worker's messages
+//!  finish(now, vote)                   the node: it asks its peers before it takes part
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use synod_consensus::{ConfigError, RestoreError, Restored};
+use synod_crypto::{NodeKey, ServiceKey, SessionKeys};
+use synod_kv::WriteSet;
+use synod_ledger::GenesisPublic;
+use synod_types::boundary::{EntryKind, LogRecord};
+use synod_types::{Decode, LogIndex, NodeId, Time, Untrusted};
+use synod_worker::{Apply, ToWorker};
+
+use crate::chain::{Chain, Position};
+use crate::event::Action;
+use crate::government::Government;
+use crate::history::History;
+use crate::inbox::Inbox;
+use crate::layers::Layers;
+use crate::node::{Engine, Node};
+use crate::peer::Held;
+use crate::queries::Reads;
+use crate::requests::RequestTable;
+use crate::resume::{Memory, Resuming};
+use crate::sealing::{CheckRefused, Seals};
+
+/// What a node is told at its start.
+#[derive(Debug)]
+pub struct Config {
+    /// Its slot.
+    pub id: NodeId,
+    /// The slot's credential.
+    pub node_key: NodeKey,
+    /// The service identity.
+    pub service_key: ServiceKey,
+    /// The session keys of the epoch.
+    pub session_keys: SessionKeys,
+    /// Fresh randomness from the platform: all that this node draws comes from it.
+    pub seed: [u8; 32],
+    /// Times of elections; `None` for what suits a local network.
+    pub times: Option<Times>,
+}
+
+/// How patient a node is with a leader that it does not hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// The least and the largest time of silence before a node stands for election.
+    pub election_timeout: (Duration, Duration),
+    /// How often a leader that has nothing to say is heard.
+    pub heartbeat: Duration,
+}
+
+/// Why a node cannot start from what its disk holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// A record does not continue the ledger, or its signature is not that of its node.
+    #[error("record {index} of the ledger is refused")]
+    Record {
+        /// Which record.
+        index: LogIndex,
+        /// Why.
+        source: CheckRefused,
+    },
+    /// A record does not continue the log.
+    #[error("the log on disk is not one that this node can go on from")]
+    Log(#[from] RestoreError),
+    /// The genesis block does not open under the session keys at hand, or its tables are not valid.
+    #[error("the genesis block does not open under these session keys, or its tables are not valid")]
+    Genesis,
+    /// The node is not in the genesis document, or times contradict each other.
+    #[error("this node cannot take part")]
+    Config(#[from] ConfigError),
+    /// The vote record is not one that this node sealed.
+    #[error("the vote record was not sealed by node {node}")]
+    Vote {
+        /// This node.
+        node: NodeId,
+    },
+    /// The slot's credential is not the one that the genesis document names.
+    #[error("the credential at hand is not that of slot {node}")]
+    Credential {
+        /// The slot.
+        node: NodeId,
+    },
+}
+
+/// A node that reads its disk.
+pub struct Start {
+    node: Node,
+    restored: Restored,
+    times: Option<Times>,
+}
+
+impl Start {
+    /// Begins with the first record of the ledger, the genesis block.
+    ///
+    /// # Errors
+    /// If it is not a genesis block that opens under the keys of `config`, or does not know this node.
+    pub fn new(config: Config, genesis: Untrusted<LogRecord>) -> Result<Self, StartError> {
+        let Ok(genesis) = genesis.check(Ok::<_, std::convert::Infallible>);
+        let id = config.id;
+        let restored = Restored::new(&genesis)?;
+        let own_key = config.node_key.verifying_key().clone();
+        let keys = (config.node_key, config.service_key, config.session_keys);
+        let refused = |source| StartError::Record { index: genesis.index, source };
+        let (seals, public, position) = Seals::new(id, &genesis, keys).map_err(refused)?;
+        if public.keys.node(id) != Some(&own_key) || public.keys.service != *seals.service_key() {
+            return Err(StartError::Credential { node: id });
+        }
+        let (governance, setup) = open_genesis(&seals, &public, &position).ok_or(StartError::Genesis)?;
+        let mut government = Government::default();
+        government.apply(&governance, position.tip.seqno).map_err(|_| StartError::Genesis)?;
+        let mut node = Node {
+            id,
+            engine: Engine::Idle,
+            seals,
+            chain: Chain::new(position.clone()),
+            history: History::default(),
+            government,
+            requests: RequestTable::default(),
+            layers: Layers::default(),
+            leadership: None,
+            stale_executions: 0,
+            inbox: Inbox::default(),
+            reads: Reads::default(),
+            memory: Memory::default(),
+            rng: ChaCha20Rng::from_seed(config.seed),
+            actions: VecDeque::new(),
+            responses: Vec::new(),
+            peer_responses: BTreeMap::new(),
+            expiry_at: None,
+            stopping: None,
+            stopped: false,
+        };
+        node.history.commit(position.tip.tx_view, position.record.first_seqno, position.tip.seqno);
+        let apply = Apply { first_seqno: position.record.first_seqno, write_sets: vec![setup] };
+        node.actions.push_back(Action::Worker(ToWorker::Apply(apply)));
+        node.actions.push_back(Action::Worker(ToWorker::Commit { upto: position.tip.seqno }));
+        node.actions.push_back(Action::Committed(node.history.committed()));
+        Ok(Self { node, restored, times: config.times })
+    }
+
+    /// Takes in the next record.
+    ///
+    /// # Errors
+    /// If it does not continue the ledger, or its signature is not that of its node.
+    pub fn push(&mut self, record: Untrusted<LogRecord>) -> Result<(), StartError> {
+        let Ok(record) = record.check(Ok::<_, std::convert::Infallible>);
+        let parent = &self.node.chain.last().tip;
+        let position = self.node.seals.check(&record, parent);
+        let position = position.map_err(|source| StartError::Record { index: record.index, source })?;
+        self.restored.push(&record)?;
+        if record.kind == EntryKind::Block {
+            self.restored.committed_up_to(position.tip.committed);
+        }
+        self.node.chain.note_checked(position);
+        self.node.chain.append_checked(record.index, record.view);
+        while self.node.chain.committed().record.index < self.restored.committed() {
+            let position = self.node.chain.commit_next();
+            if position.record.count > 0 {
+                self.node.commit_block(&position);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the worker must be told, in order.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.node.poll_action()
+    }
+
+    /// The governance tables as the genesis block left them.
+    pub const fn government(&self) -> &Government {
+        self.node.government()
+    }
+
+    /// Ends reading. The node first asks its peers whether its disk holds what they saw it acknowledge.
+    ///
+    /// # Errors
+    /// If the vote record was not sealed by this node, or the node is not one of the network's.
+    pub fn finish(mut self, now: Time, vote: Option<Untrusted<Bytes>>) -> Result<Node, StartError> {
+        let id = self.node.id;
+        let vote = vote
+            .map(|vote| vote.check(|sealed| self.node.seals.open_vote(&sealed).ok_or(StartError::Vote { node: id })));
+        let vote = vote.transpose()?;
+        if let Some(vote) = vote {
+            self.restored.set_vote(vote);
+        }
+        let (index, view) = self.restored.last();
+        let held = Held { view, index, voted: vote.map(|vote| vote.view).unwrap_or_default() };
+
+        let nodes: Vec<_> = self.node.seals.nodes().collect();
+        let seed = rand_chacha::rand_core::Rng::next_u64(&mut self.node.rng);
+        let mut config = synod_consensus::Config::new(id, nodes.iter().copied(), seed);
+        if let Some(times) = self.times {
+            config.election_timeout = times.election_timeout;
+            config.heartbeat = times.heartbeat;
+        }
+        config.check()?;
+        let resuming = Resuming::new(now, id, nodes.len(), held);
+        self.node.engine = Engine::Resuming { resuming, restored: Some(Box::new((config, self.restored))) };
+        self.node.begin(now);
+        Ok(self.node)
+    }
+}
+
+/// What the genesis block wrote: the governance tables, and the adapters' maps as the worker takes them.
+fn open_genesis(seals: &Seals, public: &GenesisPublic, position: &Position) -> Option<(WriteSet, Bytes)> {
+    if !public.fits(seals.session_keys()) {
+        return None;
+    }
+    let opened = seals.open(position.block.as_ref()?)?;
+    let governance = WriteSet::from_bytes(&opened.admin?.write_set).ok()?;
+    let setup = opened.content?.setup?;
+    WriteSet::from_bytes(&setup).ok()?;
+    Some((governance, setup))
+}

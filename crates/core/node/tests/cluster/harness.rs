@@ -1,0 +1,297 @@
+//! Nodes and workers joined by an instant network, each on an instant disk.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use synod_crypto::{ActorKey, NodeKey, ServiceKey, SessionKeys, x509};
+use synod_ledger::Receipt;
+use synod_node::government::AdapterEntry;
+use synod_node::{
+    Action, Answer, ClientRequest, Config, Event, Genesis, Node, Query, QueryAnswer, Refusal, Role, Rules, Start,
+    Status,
+};
+use synod_types::boundary::{Append, LedgerRange, LogRecord};
+use synod_types::{ActorId, AdapterId, Epoch, NodeId, RequestId, Time, TxId, Untrusted};
+use synod_worker::{ActorFacts, ActorKind, AdapterKit, Method, Plan, Request, Worker};
+
+/// One node with its worker and its disk.
+struct Machine {
+    node: Option<Node>,
+    worker: Worker,
+    log: Vec<LogRecord>,
+    vote: Option<Bytes>,
+    starts: u8,
+}
+
+pub struct Cluster {
+    machines: BTreeMap<NodeId, Machine>,
+    events: VecDeque<(NodeId, Event)>,
+    now: Time,
+    kits: Vec<AdapterKit>,
+    keys: BTreeMap<NodeId, NodeKey>,
+    service_key: ServiceKey,
+    session_keys: SessionKeys,
+    member: ActorId,
+    answers: BTreeMap<u64, Result<Answer, Refusal>>,
+    query_answers: BTreeMap<u64, Result<QueryAnswer, Refusal>>,
+    last_token: u64,
+}
+
+/// The call that stores `message` under `key`.
+pub fn put(key: u64, message: &str) -> Bytes {
+    let request = Request { method: Method::Put, path: &key.to_string(), query: "", body: message.as_bytes() };
+    match synod_log::kit().frontend.plan(&member_facts(ActorId::default()), &request) {
+        Plan::Execute { mut calls, .. } => calls.remove(0),
+        other => panic!("not a write: {other:?}"),
+    }
+}
+
+/// A call that the adapter refuses.
+pub fn refused_call() -> Bytes {
+    Bytes::from_static(b"\xff\xff\xff")
+}
+
+const fn member_facts(id: ActorId) -> ActorFacts {
+    ActorFacts { id, kind: ActorKind::Member }
+}
+
+impl Cluster {
+    pub fn new(nodes: u64) -> Self {
+        let ids = (1..=nodes).map(NodeId);
+        let keys: BTreeMap<_, _> = ids.map(|id| (id, NodeKey::from_seed(&[id.0 as u8; 32]))).collect();
+        let service_key = ServiceKey::from_seed(&[100; 32]);
+        let session_keys = SessionKeys::generate(Epoch(1));
+        let actor_key = ActorKey::from_seed(&[101; 32]);
+        let now = Time(1_800_000_000_000_000);
+        let certificate = x509::actor_certificate(&actor_key, "Port of Antwerp", x509::Validity::days(now, 365));
+        let member = certificate.actor_id();
+        let kits = vec![synod_log::kit()];
+        let genesis = Genesis {
+            members: vec![("Port of Antwerp".into(), certificate)],
+            participants: Vec::new(),
+            nodes: keys.iter().map(|(id, key)| (*id, format!("node {id}"), key.verifying_key().clone())).collect(),
+            adapters: vec![AdapterEntry { name: "log".into(), settings: Bytes::new() }],
+            rules: Rules::default(),
+            time: now,
+        };
+        let first = genesis.seal(&kits, &service_key, &session_keys, [1; 32]).unwrap();
+        let machine =
+            || Machine { node: None, worker: Worker::new(&kits), log: vec![first.clone()], vote: None, starts: 0 };
+        let machines = keys.keys().map(|id| (*id, machine())).collect();
+        let mut cluster = Self {
+            machines,
+            events: VecDeque::new(),
+            now,
+            kits: kits.clone(),
+            keys,
+            service_key,
+            session_keys,
+            member,
+            answers: BTreeMap::new(),
+            query_answers: BTreeMap::new(),
+            last_token: 0,
+        };
+        cluster.start_all();
+        cluster
+    }
+
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+        let running: Vec<_> =
+            self.machines.iter().filter(|(_, machine)| machine.node.is_some()).map(|(id, _)| *id).collect();
+        running.into_iter()
+    }
+
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    pub fn status(&self, node: NodeId) -> Status {
+        self.machines[&node].node.as_ref().unwrap().status()
+    }
+
+    pub fn read(&self, node: NodeId, key: u64) -> Option<String> {
+        let reader = self.machines[&node].worker.reader();
+        let frontend = reader.frontend(AdapterId(0)).unwrap();
+        let request = Request { method: Method::Get, path: &key.to_string(), query: "", body: b"" };
+        let facts = member_facts(self.member);
+        let Plan::Read(query) = frontend.plan(&facts, &request) else { panic!("not a read") };
+        let reply = frontend.read(&reader.latest().state, &facts, &query);
+        (reply.status == 200).then(|| String::from_utf8(reply.body.to_vec()).unwrap())
+    }
+
+    pub fn write(&mut self, node: NodeId, id: u8, call: Bytes) -> Result<Answer, Refusal> {
+        self.write_as(self.member, node, id, call)
+    }
+
+    pub fn write_as_stranger(&mut self, node: NodeId, call: Bytes) -> Result<Answer, Refusal> {
+        self.write_as(ActorId([9; 32]), node, 1, call)
+    }
+
+    fn write_as(&mut self, actor: ActorId, node: NodeId, id: u8, call: Bytes) -> Result<Answer, Refusal> {
+        let token = self.next_token();
+        let request =
+            ClientRequest { token, actor, request_id: RequestId([id; 16]), adapter: AdapterId(0), calls: vec![call] };
+        self.events.push_back((node, Event::Requests(vec![request])));
+        self.run_until(|cluster| cluster.answers.remove(&token))
+    }
+
+    pub fn query(&mut self, node: NodeId, query: Query) -> Result<QueryAnswer, Refusal> {
+        let token = self.next_token();
+        self.events.push_back((node, Event::Query { token, query }));
+        self.run_until(|cluster| cluster.query_answers.remove(&token))
+    }
+
+    fn next_token(&mut self) -> u64 {
+        self.last_token += 1;
+        self.last_token
+    }
+
+    pub fn verify_receipt(&self, receipt: &[u8], txid: TxId) {
+        let verified = Receipt::verify(receipt, self.service_key.verifying_key()).unwrap();
+        assert_eq!(verified.txid, txid);
+    }
+
+    pub fn run_until_leader(&mut self) -> NodeId {
+        self.run_until(|cluster| cluster.nodes().find(|node| cluster.status(*node).role == Role::Leader))
+    }
+
+    /// Runs for a second of virtual time.
+    pub fn run_idle(&mut self) {
+        let until = self.now.after(std::time::Duration::from_secs(1));
+        self.run_until(|cluster| (cluster.now >= until).then_some(()));
+    }
+
+    pub fn restart(&mut self, node: NodeId) {
+        self.stop(node);
+        self.start(node);
+    }
+
+    pub fn restart_all(&mut self) {
+        let nodes: Vec<_> = self.nodes().collect();
+        nodes.iter().for_each(|node| self.stop(*node));
+        self.start_all();
+    }
+
+    pub fn shut_down(&mut self, node: NodeId) {
+        self.events.push_back((node, Event::Shutdown));
+        self.run_until(|cluster| cluster.machines[&node].node.is_none().then_some(()));
+    }
+
+    fn stop(&mut self, node: NodeId) {
+        self.machines.get_mut(&node).unwrap().node = None;
+        self.events.retain(|(to, _)| *to != node);
+    }
+
+    fn start_all(&mut self) {
+        let nodes: Vec<_> = self.machines.keys().copied().collect();
+        nodes.into_iter().for_each(|node| self.start(node));
+    }
+
+    fn start(&mut self, id: NodeId) {
+        let machine = self.machines.get_mut(&id).unwrap();
+        machine.starts += 1;
+        machine.worker = Worker::new(&self.kits);
+        let config = Config {
+            id,
+            node_key: self.keys[&id].clone(),
+            service_key: self.service_key.clone(),
+            session_keys: self.session_keys.clone(),
+            seed: [id.0 as u8 ^ machine.starts << 4; 32],
+            times: None,
+        };
+        let mut records = machine.log.iter().cloned().map(Untrusted::new);
+        let mut start = Start::new(config, records.next().unwrap()).unwrap();
+        for record in records {
+            start.push(record).unwrap();
+        }
+        while let Some(action) = start.poll_action() {
+            if let Action::Worker(message) = action {
+                machine.worker.handle(message);
+            }
+        }
+        machine.node = Some(start.finish(self.now, machine.vote.clone().map(Untrusted::new)).unwrap());
+        self.work_off_actions(id);
+        for peer in self.nodes().filter(|peer| *peer != id).collect::<Vec<_>>() {
+            self.events.push_back((id, Event::PeerConnected(peer)));
+            self.events.push_back((peer, Event::PeerConnected(id)));
+        }
+    }
+
+    /// Runs until `done` gives something; a minute of virtual time is more than anything takes.
+    fn run_until<T>(&mut self, mut done: impl FnMut(&mut Self) -> Option<T>) -> T {
+        let deadline = self.now.after(std::time::Duration::from_secs(60));
+        loop {
+            if let Some(result) = done(self) {
+                return result;
+            }
+            assert!(self.now < deadline, "nothing happens any more");
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        if let Some((node, event)) = self.events.pop_front() {
+            return self.deliver(node, event);
+        }
+        let next = self.machines.iter().filter_map(|(id, machine)| Some((machine.node.as_ref()?.poll_timeout()?, *id)));
+        let (at, node) = next.min().expect("some node waits for something");
+        self.now = self.now.max(at);
+        self.deliver(node, Event::Timeout);
+    }
+
+    fn deliver(&mut self, node: NodeId, event: Event) {
+        let Some(running) = &mut self.machines.get_mut(&node).unwrap().node else { return };
+        running.handle(self.now, event);
+        self.work_off_actions(node);
+    }
+
+    fn work_off_actions(&mut self, id: NodeId) {
+        let machine = self.machines.get_mut(&id).unwrap();
+        while let Some(action) = machine.node.as_mut().and_then(Node::poll_action) {
+            match action {
+                Action::Send { to, bytes } => {
+                    self.events.push_back((to, Event::PeerMessage { from: id, bytes: Untrusted::new(bytes) }));
+                }
+                Action::Append(append) => {
+                    let ticket = append.ticket;
+                    file(machine, append);
+                    self.events.push_back((id, Event::Persisted(ticket)));
+                }
+                Action::ReadLedger { ticket, range } => {
+                    let records = Ok(read(&machine.log, range).into_iter().map(Untrusted::new).collect());
+                    self.events.push_back((id, Event::LedgerRead { ticket, records }));
+                }
+                Action::Worker(message) => {
+                    if let Some(executed) = machine.worker.handle(message) {
+                        self.events.push_back((id, Event::Executed(executed)));
+                    }
+                }
+                Action::Respond(responses) => {
+                    self.answers.extend(responses.into_iter().map(|response| (response.token, response.result)));
+                }
+                Action::Answer { token, result } => drop(self.query_answers.insert(token, result)),
+                Action::Committed(_) => {}
+                Action::Stop { .. } => machine.node = None,
+            }
+        }
+    }
+}
+
+fn file(machine: &mut Machine, append: Append) {
+    if let Some(from) = append.truncate_from {
+        machine.log.retain(|record| record.index < from);
+    }
+    machine.log.extend(append.records);
+    machine.vote = append.vote.or(machine.vote.take());
+}
+
+fn read(log: &[LogRecord], range: LedgerRange) -> Vec<LogRecord> {
+    let wanted = |record: &&LogRecord| match range {
+        LedgerRange::Indexes { from, to, .. } => (from..=to).contains(&record.index),
+        LedgerRange::Covering(seqno) => {
+            record.count > 0
+                && (record.first_seqno.0..record.first_seqno.0 + u64::from(record.count)).contains(&seqno.0)
+        }
+    };
+    log.iter().filter(wanted).cloned().collect()
+}
