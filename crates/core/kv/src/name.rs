@@ -68,7 +68,7 @@ const fn is_name(text: &[u8]) -> bool {
         }
         at += 1;
     }
-    1 <= text.len() && text.len() <= MAP_NAME_BYTES_MAX
+    !text.is_empty() && text.len() <= MAP_NAME_BYTES_MAX
 }
 
 impl PartialEq for MapName {
