@@ -39,11 +39,11 @@ impl Disk {
             self.apply(append);
         }
         let Some(mut torn) = torn else { return };
-        if rng.next_u32() % 2 == 0 {
+        if rng.next_u32().is_multiple_of(2) {
             torn.vote = None;
         }
         torn.records.truncate(rng.next_u32() as usize % (torn.records.len() + 1));
-        if torn.records.is_empty() && rng.next_u32() % 2 == 0 {
+        if torn.records.is_empty() && rng.next_u32().is_multiple_of(2) {
             torn.truncate_from = None;
         }
         self.apply(torn);

@@ -8,6 +8,8 @@
 //! committed when it was asked for. In the end faults stop, and all nodes must come to agree, with
 //! everything ever committed, and commit more.
 
+#![expect(clippy::unwrap_used, reason = "a test: a panic is its report")]
+
 mod checks;
 mod disk;
 mod faults;
