@@ -17,6 +17,8 @@ pub enum Event {
         /// The message.
         bytes: Untrusted<Bytes>,
     },
+    /// The channel to another node is gone; what was on its way may be lost.
+    PeerClosed(NodeId),
     /// Writes arrived from clients of this node.
     Requests(Vec<ClientRequest>),
     /// A question about this node or its ledger.

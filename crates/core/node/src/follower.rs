@@ -164,18 +164,33 @@ impl Node {
     }
 
     /// Notes the requests of a block that another node ordered.
-    pub(crate) fn note_requests(&mut self, position: &Position, content: &Content) -> Vec<Done> {
-        let mut next = position.record.first_seqno;
-        let mut done = Vec::with_capacity(content.requests.len());
-        for request in &content.requests {
-            let key = self.requests.key(request.actor.id, request.request_id);
-            next = next.plus(request.calls.iter().filter(|call| call.write_set.is_some()).count() as u64);
-            let txid = TxId::new(position.record.view, Seqno(next.0 - 1));
-            done.push(Done { key, answer: Answer { txid, replies: replies(request) }, waiting: Vec::new() });
-        }
-        self.requests.push(position.tip.time, done.iter().map(|done| (done.key, done.answer.txid.seqno)));
-        done
+    fn note_requests(&mut self, position: &Position, content: &Content) {
+        let noted: Vec<_> = ended(position, content)
+            .map(|(request, last)| (self.requests.key(request.actor.id, request.request_id), last.seqno))
+            .collect();
+        self.requests.push(position.tip.time, noted);
     }
+
+    /// The same for a block that becomes a layer: whoever retries one of its requests waits for it to commit.
+    pub(crate) fn note_inherited(&mut self, position: &Position, content: &Content) -> Vec<Done> {
+        self.note_requests(position, content);
+        ended(position, content)
+            .map(|(request, txid)| Done {
+                key: self.requests.key(request.actor.id, request.request_id),
+                answer: Answer { txid, replies: replies(request) },
+                waiting: Vec::new(),
+            })
+            .collect()
+    }
+}
+
+/// The requests of a block, each with its last transaction.
+fn ended<'a>(position: &Position, content: &'a Content) -> impl Iterator<Item = (&'a RequestRecord, TxId)> {
+    let view = position.record.view;
+    content.requests.iter().scan(position.record.first_seqno, move |next, request| {
+        *next = next.plus(request.calls.iter().filter(|call| call.write_set.is_some()).count() as u64);
+        Some((request, TxId::new(view, Seqno(next.0 - 1))))
+    })
 }
 
 /// The replies of a request that the ledger holds.

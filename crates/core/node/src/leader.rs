@@ -79,7 +79,7 @@ impl Node {
         let Engine::Running(consensus) = &self.engine else { return };
         let Some(closes_at) = self.block_closes_at() else { return };
         let is_full = self.inbox.queued_calls() >= self.government.rules().block_calls_max as usize;
-        if (self.layers.count() == 0 || is_full || closes_at <= now) && !consensus.transferring_to().is_some() {
+        if (self.layers.count() == 0 || is_full || closes_at <= now) && consensus.transferring_to().is_none() {
             self.execute(now);
         }
     }
@@ -121,7 +121,7 @@ impl Node {
         for position in inherited {
             let content = self.open(&position);
             let upto = TxId::new(position.tip.tx_view, position.tip.seqno);
-            let requests = self.note_requests(&position, &content);
+            let requests = self.note_inherited(&position, &content);
             self.actions.push_back(Action::Worker(ToWorker::Apply(apply(&position, &content))));
             self.layers.push(Layer { index: position.record.index, upto, requests, readers: Vec::new() });
         }

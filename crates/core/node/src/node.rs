@@ -84,6 +84,7 @@ impl Node {
         self.advance(now);
         match event {
             Event::PeerConnected(peer) => self.on_peer_connected(peer),
+            Event::PeerClosed(peer) => self.on_peer_closed(peer),
             Event::PeerMessage { from, bytes } => self.on_peer_message(now, from, bytes),
             Event::Requests(requests) => requests.into_iter().for_each(|request| {
                 self.admit(now, Origin::Client(request.token), request);
@@ -208,6 +209,14 @@ impl Node {
         if let Engine::Resuming { resuming, .. } = &self.engine {
             let held = resuming.held();
             self.send(peer, &PeerMessage::Resume { held });
+        }
+    }
+
+    fn on_peer_closed(&mut self, peer: NodeId) {
+        if let Engine::Running(consensus) = &mut self.engine
+            && self.seals.peers().any(|known| known == peer)
+        {
+            consensus.unreachable(peer);
         }
     }
 
