@@ -1,6 +1,8 @@
 //! Small clusters of nodes and workers on an instant network and instant disks: the way of a write, of a retry, of
 //! a read, of a restart. Faults of networks and disks are the simulation's business.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
 mod harness;
 
 use synod_node::{Query, QueryAnswer, Refusal, Role, TxStatus};
