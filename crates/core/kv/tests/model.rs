@@ -115,7 +115,7 @@ fn transact(base: &State, model: &mut Model, ops: &[Op], version: u64) -> WriteS
 fn content(state: &State) -> Model {
     let of = |map: usize| {
         state.range(&NAMES[map], ..).map(move |(key, value)| {
-            let version = state.version(&NAMES[map], key).unwrap().0;
+            let version = state.version(&NAMES[map], key).map_or(0, |version| version.0);
             ((map, key.to_vec()), (version, value.as_slice().to_vec()))
         })
     };
