@@ -21,6 +21,7 @@ use synod_client::{IdentityFiles, NETWORK_FILE, Network, NetworkFile, NodeLine};
 use synod_host::NodeConfig;
 use synod_types::NodeId;
 
+use super::create::network_of;
 use super::ports;
 use crate::cli::{Durability, SandboxArgs};
 use crate::failure::{Failure, Hint};
@@ -91,10 +92,12 @@ impl NetworkDir {
     pub fn configure(&self, count: u64, args: &SandboxArgs) -> Result<Vec<NodeDir>, Failure> {
         let nodes: Vec<_> = (1..=count).map(|id| self.node(id)).collect();
         let places = places(&nodes)?;
+        let network = network_of(&nodes[0].path.join(LEDGER))?;
         for (node, place) in nodes.iter().zip(&places) {
             let peers = nodes.iter().zip(&places).filter(|(peer, _)| peer.id != node.id);
             let peers = peers.map(|(peer, place)| (peer.id, place.peer.clone())).collect();
             let config = NodeConfig {
+                network,
                 client_address: place.client.clone(),
                 peer_address: place.peer.clone(),
                 directory: LEDGER.into(),
@@ -212,7 +215,7 @@ pub const NODE_CONFIG: &str = "node.toml";
 pub const LEDGER: &str = "ledger";
 
 /// What a `node.toml` must say at least; the rest has defaults.
-const SMALLEST_CONFIG: &str = "client_address = ''\npeer_address = ''\ndirectory = ''\n";
+const SMALLEST_CONFIG: &str = "network = '0000000000000000000000000000000000000000000000000000000000000000'\nclient_address = ''\npeer_address = ''\ndirectory = ''\n";
 
 #[cfg(test)]
 mod tests {

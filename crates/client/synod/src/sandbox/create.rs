@@ -1,0 +1,184 @@
+//! Makes a network: keys, certificates, the genesis block in each node's ledger.
+
+use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use serde_json::json;
+use synod_crypto::x509::{Validity, actor_certificate, node_certificate, service_certificate};
+use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys, random_bytes};
+use synod_ledger::SealedBlock;
+use synod_node::{AdapterEntry, Genesis, Rules};
+use synod_types::boundary::LogRecord;
+use synod_types::chunk::{FileHeader, append_record, file_name};
+use synod_types::{Decode, Epoch, NodeId, Time};
+
+use super::layout::{Access, LEDGER, NetworkDir, SERVICE_CERTIFICATE, write};
+use crate::adapters;
+use crate::eth::{bench_accounts, dev_accounts};
+use crate::failure::{Failure, Hint};
+
+/// Makes a network of `nodes` nodes, governed by `members` members, and one participant, the gateway.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn create(dir: &NetworkDir, nodes: u64, members: u64) -> Result<(), Failure> {
+    let now = now();
+    let validity = Validity::days(now, VALID_DAYS);
+    let service = ServiceKey::generate();
+    let service_certificate = service_certificate(&service, validity);
+    let session_keys = SessionKeys::generate(Epoch(1));
+    let slots: Vec<_> = (1..=nodes).map(|id| (NodeId(id), NodeKey::generate())).collect();
+
+    let genesis = Genesis {
+        members: actors(dir, "member", members, validity)?,
+        participants: actors(dir, "participant", 1, validity)?,
+        nodes: slots.iter().map(|(id, key)| (*id, format!("node-{id}"), key.verifying_key().clone())).collect(),
+        adapters: vec![
+            AdapterEntry { name: synod_log::NAME.into(), settings: Bytes::new() },
+            AdapterEntry { name: synod_evm::NAME.into(), settings: evm_settings() },
+        ],
+        rules: Rules::default(),
+        time: now,
+    };
+    let record = genesis
+        .seal(&adapters::kits(), &service, &session_keys, random_bytes())
+        .hint("this is a mistake in synod sandbox itself: please report it")?;
+
+    write(&dir.path().join(SERVICE_CERTIFICATE), service_certificate.to_pem().as_bytes(), Access::Public)?;
+    for (id, key) in &slots {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let certificate = node_certificate(&service, *id, key.verifying_key(), &names, validity)
+            .expect("the two names are valid ones");
+        let node = dir.node(id.0);
+        for (name, content, access) in [
+            ("slot.key", key.expose_pem().as_bytes(), Access::Secret),
+            ("slot.crt", certificate.to_pem().as_bytes(), Access::Public),
+            ("session.key", session_keys.to_pem().as_bytes(), Access::Secret),
+            ("service.key", service.expose_pem().as_bytes(), Access::Secret),
+            (SERVICE_CERTIFICATE, service_certificate.to_pem().as_bytes(), Access::Public),
+        ] {
+            write(&node.path().join(name), content, access)?;
+        }
+        begin_ledger(&node.path().join(LEDGER), &record)?;
+    }
+    write(&dir.path().join("genesis.toml"), describe(&genesis).as_bytes(), Access::Public)?;
+    write(&dir.path().join("accounts.json"), accounts().as_bytes(), Access::Secret)
+}
+
+/// The settings of a network's nodes that come from the genesis block: its id.
+///
+/// # Errors
+/// If the ledger holds no genesis block.
+pub fn network_of(ledger: &std::path::Path) -> Result<synod_types::Digest, Failure> {
+    let first = ledger.join(file_name(synod_types::LogIndex(1)));
+    let hint = "the directory holds no whole network: remove it, or name another --dir";
+    let bytes = fs::read(&first).map_err(|error| Failure::new(format!("cannot read {}: {error}", first.display()), hint))?;
+    let scan = synod_types::chunk::Scan::new(Bytes::from(bytes)).map_err(|damage| Failure::new(format!("{damage:?}"), hint))?;
+    Ok(scan.header().ok_or_else(|| Failure::new(format!("{} is empty", first.display()), hint))?.network)
+}
+
+/// Writes `kind`-1 and so on below `kind`s/, and returns their names and certificates.
+fn actors(dir: &NetworkDir, kind: &str, count: u64, validity: Validity) -> Result<Vec<(String, Certificate)>, Failure> {
+    let folder = dir.path().join(format!("{kind}s"));
+    let actor = |number| {
+        let (name, key) = (format!("{kind}-{number}"), ActorKey::generate());
+        let certificate = actor_certificate(&key, &name, validity);
+        write(&folder.join(format!("{name}.crt")), certificate.to_pem().as_bytes(), Access::Public)?;
+        write(&folder.join(format!("{name}.key")), key.expose_pem().as_bytes(), Access::Secret)?;
+        Ok((name, certificate))
+    };
+    (1..=count).map(actor).collect()
+}
+
+/// A ledger that holds the genesis block and nothing else.
+fn begin_ledger(ledger: &std::path::Path, genesis: &LogRecord) -> Result<(), Failure> {
+    let block = SealedBlock::from_bytes(&genesis.payload).expect("a block that was just made decodes");
+    let header = FileHeader { network: block.header.network, first_index: genesis.index };
+    let mut chunk = header.to_bytes().to_vec();
+    append_record(genesis, &mut chunk);
+    write(&ledger.join(file_name(genesis.index)), &chunk, Access::Public)
+}
+
+/// One live instance, `main`, with the development and the bench accounts funded.
+fn evm_settings() -> Bytes {
+    let funded = dev_accounts().into_iter().chain(bench_accounts());
+    let alloc: serde_json::Map<_, _> =
+        funded.map(|account| (account.address.to_string(), json!({"balance": FUNDS_WEI}))).collect();
+    let settings = json!({"instances": {"main": {"chain_id": CHAIN_ID, "alloc": alloc}}});
+    Bytes::from(settings.to_string())
+}
+
+fn accounts() -> String {
+    let line = |account: &crate::eth::Account| {
+        json!({"address": account.address.to_checksum(None), "private_key": account.secret_hex()})
+    };
+    let lines: Vec<_> = dev_accounts().iter().map(line).collect();
+    serde_json::to_string_pretty(&lines).expect("JSON has a text")
+}
+
+/// What the network began with, for people: the ledger's first block holds the same, sealed.
+fn describe(genesis: &Genesis) -> String {
+    let mut text = String::from("# What this network began with. For reading: the ledger's genesis block is what counts.\n");
+    text += &format!("time = {} # seconds since 1970\n", genesis.time.seconds());
+    let rules = &genesis.rules;
+    text += &format!(
+        "\n[rules]\nblock_calls_max = {}\nblock_delay_us = {}\nblocks_uncommitted_max = {}\n",
+        rules.block_calls_max, rules.block_delay_us, rules.blocks_uncommitted_max
+    );
+    for (kind, actors) in [("member", &genesis.members), ("participant", &genesis.participants)] {
+        for (name, certificate) in actors {
+            text += &format!(
+                "\n[[{kind}s]]\nname = \"{name}\"\ncertificate = \"{kind}s/{name}.crt\"\nid = \"{}\"\n",
+                certificate.actor_id()
+            );
+        }
+    }
+    for (id, name, key) in &genesis.nodes {
+        text += &format!("\n[[nodes]]\nid = {id}\nname = \"{name}\"\npublic_key = \"{}\" # SHA-256\n", key.digest());
+    }
+    for adapter in &genesis.adapters {
+        text += &format!("\n[[adapters]]\nname = \"{}\"\nsettings_bytes = {}\n", adapter.name, adapter.settings.len());
+    }
+    text
+}
+
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// Long enough for any sandbox, short enough that nobody mistakes it for a network.
+const VALID_DAYS: u32 = 3_650;
+
+/// The chain id that Hardhat and Anvil have too, so that tools know it as one for development.
+pub const CHAIN_ID: u64 = 31_337;
+
+/// 10,000 ETH.
+const FUNDS_WEI: &str = "10000000000000000000000";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_network_has_every_file_and_its_ledger_verifies() {
+        let dir = tempfile::tempdir().unwrap();
+        let network = NetworkDir::lock(dir.path()).unwrap();
+        create(&network, 3, 2).unwrap();
+        for file in ["service.crt", "genesis.toml", "accounts.json", "members/member-2.key", "participants/participant-1.crt"] {
+            assert!(dir.path().join(file).exists(), "{file}");
+        }
+        let name = file_name(synod_types::LogIndex(1));
+        let ledgers: Vec<_> =
+            (1..=3).map(|id| fs::read(network.node(id).path().join(LEDGER).join(&name)).unwrap()).collect();
+        assert!(ledgers[0] == ledgers[1] && ledgers[1] == ledgers[2]);
+        let service = Certificate::from_pem(&fs::read_to_string(dir.path().join("service.crt")).unwrap()).unwrap();
+        let verifier = synod_ledger::Verifier::expecting(service.verifying_key().unwrap());
+        let report = verifier.verify([(name, Bytes::from(ledgers[0].clone()))]).unwrap();
+        assert_eq!((report.transactions, report.torn_tail), (1, None));
+        assert_eq!(network_of(&network.node(1).path().join(LEDGER)).unwrap(), report.network);
+        let described: toml::Table = toml::from_str(&fs::read_to_string(dir.path().join("genesis.toml")).unwrap()).unwrap();
+        assert_eq!(described["members"].as_array().unwrap().len(), 2);
+    }
+}
