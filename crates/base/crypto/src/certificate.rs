@@ -7,6 +7,7 @@ use synod_types::{ActorId, Digest, Time};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
+use crate::armour;
 use crate::digest::sha256;
 use crate::verify::VerifyingKey;
 
@@ -51,16 +52,12 @@ impl Certificate {
     /// # Errors
     /// If there is none.
     pub fn from_pem(text: &str) -> Result<Self, CertificateRefused> {
-        let parsed = pem::parse(text).map_err(|_| CertificateRefused::NotPem)?;
-        if parsed.tag() != CERTIFICATE_TAG {
-            return Err(CertificateRefused::NotPem);
-        }
-        Self::from_der(parsed.into_contents())
+        Self::from_der(armour::decode(CERTIFICATE_TAG, text).ok_or(CertificateRefused::NotPem)?)
     }
 
     /// As PEM.
     pub fn to_pem(&self) -> String {
-        pem::encode(&pem::Pem::new(CERTIFICATE_TAG, &self.der[..]))
+        armour::encode(CERTIFICATE_TAG, &self.der)
     }
 
     /// As DER.

@@ -7,6 +7,7 @@
 //! [`random_bytes`]) and inside ECDSA signing; no digest covers a signature, so two runs with the same
 //! inputs agree on every digest.
 
+mod armour;
 mod certificate;
 pub mod cose;
 mod digest;

@@ -6,6 +6,7 @@ use aws_lc_rs::rand;
 use synod_types::{Digest, Epoch, NodeId};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::armour;
 use crate::digest::{HmacKey, derive};
 use crate::labels;
 
@@ -112,7 +113,7 @@ impl SessionKeys {
         let mut bytes = self.epoch.0.to_le_bytes().to_vec();
         bytes.extend_from_slice(&self.application.0);
         bytes.extend_from_slice(&self.admin.0);
-        let text = pem::encode(&pem::Pem::new(SESSION_KEYS_TAG, &bytes[..]));
+        let text = armour::encode(SESSION_KEYS_TAG, &bytes);
         bytes.zeroize();
         text
     }
@@ -122,8 +123,7 @@ impl SessionKeys {
     /// # Errors
     /// If `text` is anything else.
     pub fn from_pem(text: &str) -> Result<Self, SecretRefused> {
-        let parsed = pem::parse(text).map_err(|_| SecretRefused)?;
-        let mut bytes = parsed.tag().eq(SESSION_KEYS_TAG).then(|| parsed.into_contents()).ok_or(SecretRefused)?;
+        let mut bytes = armour::decode(SESSION_KEYS_TAG, text).ok_or(SecretRefused)?;
         let keys = Self::from_bytes(&bytes);
         bytes.zeroize();
         keys
@@ -170,7 +170,7 @@ mod tests {
         let keys = SessionKeys::generate(Epoch(7));
         let text = keys.to_pem();
         assert_eq!(SessionKeys::from_pem(&text), Ok(keys));
-        let shorter = pem::encode(&pem::Pem::new(SESSION_KEYS_TAG, &[1; 67][..]));
+        let shorter = armour::encode(SESSION_KEYS_TAG, &[1; 67]);
         let other_tag = text.replace("V1", "V2");
         for bad in ["", "abc", &shorter, &other_tag] {
             assert_eq!(SessionKeys::from_pem(bad), Err(SecretRefused), "{bad}");

@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
+use crate::armour;
 use crate::digest::derive;
 use crate::labels;
 use crate::verify::{Signature, VerifyingKey, labelled};
@@ -105,11 +106,8 @@ impl<P: Purpose> SigningKey<P> {
     /// # Errors
     /// If `text` is not a P-256 key in this form.
     pub fn from_pem(text: &str) -> Result<Self, KeyRefused> {
-        let parsed = pem::parse(text).map_err(|_| KeyRefused { purpose: P::NAME })?;
-        if parsed.tag() != PKCS8_TAG {
-            return Err(KeyRefused { purpose: P::NAME });
-        }
-        Self::from_pkcs8_der(&Zeroizing::new(parsed.into_contents()))
+        let der = armour::decode(PKCS8_TAG, text).ok_or(KeyRefused { purpose: P::NAME })?;
+        Self::from_pkcs8_der(&Zeroizing::new(der))
     }
 
     /// The private key as PKCS #8, DER. Whoever calls this answers for where it goes.
@@ -119,10 +117,7 @@ impl<P: Purpose> SigningKey<P> {
 
     /// The private key as PKCS #8, PEM. Whoever calls this answers for where it goes.
     pub fn expose_pem(&self) -> Zeroizing<String> {
-        let mut der = self.expose_pkcs8_der();
-        let text = pem::encode(&pem::Pem::new(PKCS8_TAG, &der[..]));
-        der.zeroize();
-        Zeroizing::new(text)
+        Zeroizing::new(armour::encode(PKCS8_TAG, &self.expose_pkcs8_der()))
     }
 
     /// The public key.

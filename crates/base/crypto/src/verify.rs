@@ -7,6 +7,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use synod_types::codec::DecodeReason;
 use synod_types::{ActorId, Decode, DecodeError, Decoder, Digest, Encode, Encoder};
 
+use crate::armour;
 use crate::digest::sha256;
 
 /// The size of a signature, in bytes: r and s, 32 bytes each, big-endian.
@@ -79,7 +80,7 @@ impl VerifyingKey {
 
     /// The SubjectPublicKeyInfo, PEM.
     pub fn to_spki_pem(&self) -> String {
-        pem::encode(&pem::Pem::new("PUBLIC KEY", self.to_spki_der()))
+        armour::encode("PUBLIC KEY", &self.to_spki_der())
     }
 
     /// The uncompressed point.
