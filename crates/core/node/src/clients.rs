@@ -110,6 +110,7 @@ impl Node {
         self.stopped = true;
         let mut waiting = self.inbox.drain();
         waiting.extend(self.layers.all_waiting());
+        waiting.extend(self.reads.expired(Time(u64::MAX)));
         for waiting in waiting {
             self.respond(waiting, Err(Refusal::Stopping));
         }

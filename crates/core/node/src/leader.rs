@@ -66,9 +66,13 @@ impl Node {
     /// When the block that gathers will close without more requests; `None` if it waits for something else.
     pub(crate) fn block_closes_at(&self) -> Option<Time> {
         let oldest = self.inbox.queue().front()?;
-        let waits = self.leadership.as_ref()?.executing.is_none() && self.has_room_for_a_layer();
-        waits
-            .then(|| Time(oldest.deadline.0 - PATIENCE.as_micros() as u64).after(self.government.rules().block_delay()))
+        let is_free = self.leadership.as_ref()?.executing.is_none();
+        // The engine takes no proposal while leadership is being handed over.
+        let Engine::Running(consensus) = &self.engine else { return None };
+        let may_propose = consensus.transferring_to().is_none();
+        let arrived = Time(oldest.deadline.0 - PATIENCE.as_micros() as u64);
+        let closes_at = arrived.after(self.government.rules().block_delay());
+        (is_free && may_propose && self.has_room_for_a_layer()).then_some(closes_at)
     }
 
     fn has_room_for_a_layer(&self) -> bool {
@@ -76,10 +80,9 @@ impl Node {
     }
 
     fn close_block_if_due(&mut self, now: Time) {
-        let Engine::Running(consensus) = &self.engine else { return };
         let Some(closes_at) = self.block_closes_at() else { return };
         let is_full = self.inbox.queued_calls() >= self.government.rules().block_calls_max as usize;
-        if (self.layers.count() == 0 || is_full || closes_at <= now) && consensus.transferring_to().is_none() {
+        if self.layers.count() == 0 || is_full || closes_at <= now {
             self.execute(now);
         }
     }
