@@ -40,6 +40,6 @@ pub use header::{BlockHeader, BlockKind};
 pub use leaf::{Leaf, NO_CLAIMS, evidence};
 pub use open::{OpenRefused, Opened, open};
 pub use receipt::{Receipt, ReceiptRefused, VerifiedReceipt};
-pub use seal::{BlockTooLarge, Moment, Sealed, Sealer, seal_genesis};
+pub use seal::{BlockTooLarge, Draft, Moment, Sealed, Sealer, seal_genesis};
 pub use tip::Tip;
 pub use verify::{Failure, FailureReason, LastKnown, Report, TornTail, VerifiedEntry, Verifier};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use synod_crypto::{
-    HmacKey, NodeKey, SALT_SIZE, SEAL_OVERHEAD, SealingKey, ServiceKey, SessionKeys, Signature, VerifyingKey, cose,
-    labels, sha256,
+    HmacKey, NodeKey, SALT_SIZE, SEAL_OVERHEAD, SIGNATURE_SIZE, SealingKey, ServiceKey, SessionKeys, Signature,
+    VerifyingKey, cose, labels, sha256,
 };
 use synod_types::{Digest, Encode, Encoder, LogIndex, NodeId, Seqno, Time, TxId, View, limits};
 
@@ -88,9 +88,7 @@ impl Sealer {
     /// # Panics
     /// If there is none or there are too many, or the view is not open: the caller counted and opened it.
     pub fn application(&self, tip: &Tip, moment: Moment, content: &Content) -> Result<Sealed, BlockTooLarge> {
-        assert_eq!(moment.view, tip.open_view, "a leader seals in the view that it opened");
-        check_size(Some(content), None)?;
-        Ok(self.finish(tip, self.header(tip, moment, BlockKind::Application), Some(content), None))
+        Ok(self.sign(self.application_draft(tip, moment, content)?))
     }
 
     /// A block of one governance transaction.
@@ -131,12 +129,41 @@ impl Sealer {
     }
 
     fn finish(&self, tip: &Tip, header: BlockHeader, content: Option<&Content>, admin: Option<&AdminRecord>) -> Sealed {
-        let parts = Parts { public: Bytes::new(), content, admin };
-        let block = build(header, &parts, &self.keys, &self.evidence_key, &self.service, |header| {
-            self.node_key.sign_labelled(labels::SIGN_HEADER, &header.0)
-        });
-        Sealed { tip: tip.after(&block), block }
+        self.sign(self.draft(tip, header, content, admin))
     }
+
+    fn draft(&self, tip: &Tip, header: BlockHeader, content: Option<&Content>, admin: Option<&AdminRecord>) -> Draft {
+        let parts = Parts { public: Bytes::new(), content, admin };
+        let block = build(header, &parts, &self.keys, &self.evidence_key);
+        Draft { tip: tip.after(&block), block }
+    }
+
+    /// [`Self::application`] but for the signatures, for who wants to tell the two apart.
+    ///
+    /// # Errors
+    /// If the block would be larger than a block may be.
+    ///
+    /// # Panics
+    /// As [`Self::application`].
+    pub fn application_draft(&self, tip: &Tip, moment: Moment, content: &Content) -> Result<Draft, BlockTooLarge> {
+        assert_eq!(moment.view, tip.open_view, "a leader seals in the view that it opened");
+        check_size(Some(content), None)?;
+        Ok(self.draft(tip, self.header(tip, moment, BlockKind::Application), Some(content), None))
+    }
+
+    /// Signs a block: its header as this node, its root as the service.
+    pub fn sign(&self, Draft { mut block, tip }: Draft) -> Sealed {
+        block.node_signature = self.node_key.sign_labelled(labels::SIGN_HEADER, &block.header.digest().0);
+        block.service_signature = self.service.sign(block.header.root);
+        Sealed { block, tip }
+    }
+}
+
+/// A block without its signatures.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    block: SealedBlock,
+    tip: Tip,
 }
 
 /// The genesis block: the first transaction, which sets up governance tables and adapters' maps.
@@ -184,9 +211,9 @@ pub fn seal_genesis(
     };
     let parts = Parts { public: Bytes::from(public.to_bytes()), content: Some(content), admin: Some(admin) };
     let evidence_key = keys.application.evidence_key();
-    let block = build(header, &parts, keys, &evidence_key, &service, |header| {
-        service_key.sign_labelled(labels::SIGN_HEADER, &header.0)
-    });
+    let mut block = build(header, &parts, keys, &evidence_key);
+    block.node_signature = service_key.sign_labelled(labels::SIGN_HEADER, &block.header.digest().0);
+    block.service_signature = service.sign(block.header.root);
     Ok(Sealed { tip: Tip::after_block(&block), block })
 }
 
@@ -213,15 +240,11 @@ struct Parts<'a> {
     admin: Option<&'a AdminRecord>,
 }
 
-/// Completes `header`, seals the parts under it, and has it signed.
-fn build(
-    mut header: BlockHeader,
-    parts: &Parts<'_>,
-    keys: &SessionKeys,
-    evidence_key: &HmacKey,
-    service: &ServiceIdentity,
-    sign: impl FnOnce(Digest) -> Signature,
-) -> SealedBlock {
+/// Where a signature will be.
+const UNSIGNED: Signature = Signature([0; SIGNATURE_SIZE]);
+
+/// Completes `header` and seals the parts under it; the signatures are still zeros.
+fn build(mut header: BlockHeader, parts: &Parts<'_>, keys: &SessionKeys, evidence_key: &HmacKey) -> SealedBlock {
     let (view, first) = (header.view, header.first_seqno);
     let leaves: Vec<Digest> = leaves(header.kind, parts.content, parts.admin)
         .iter()
@@ -254,8 +277,8 @@ fn build(
     header.admin = sha256(&[&admin]);
 
     SealedBlock {
-        node_signature: sign(header.digest()),
-        service_signature: service.sign(header.root),
+        node_signature: UNSIGNED,
+        service_signature: UNSIGNED,
         header,
         leaves,
         public: parts.public.clone(),

@@ -18,6 +18,7 @@ use crate::event::{Action, Answer, ClientRequest, Refusal};
 use crate::inbox::{PATIENCE, Waiting};
 use crate::layers::{Done, Layer};
 use crate::node::{Engine, Node};
+use crate::probe::Stage;
 use crate::requests::RequestKey;
 use crate::sealing::{apply, moment};
 
@@ -252,6 +253,7 @@ impl Node {
     }
 
     fn propose_executed(&mut self, executing: Executing, executed: Executed) {
+        self.probe.passed(Stage::Executed);
         let view = executing.env.view;
         let mut outcomes = executed.outcomes.into_iter();
         let mut seqno = executing.base.seqno;
@@ -277,7 +279,7 @@ impl Node {
         }
         let content = Content { seed: executing.env.seed, requests: records, setup: None };
         let moment = moment(&executing.env, self.history.committed().seqno);
-        let Ok(block) = self.seals.seal(&self.chain.last().tip, moment, &content) else {
+        let Ok(block) = self.seals.seal(&self.chain.last().tip, moment, &content, &mut *self.probe) else {
             return self.split_block(done, readers, executing.base);
         };
         self.requests.push(block.tip.time, done.iter().map(|done| (done.key, done.answer.txid.seqno)));

@@ -17,6 +17,7 @@ use crate::inbox::{Inbox, Origin};
 use crate::layers::Layers;
 use crate::leader::Leadership;
 use crate::peer::{Held, PeerMessage};
+use crate::probe::Probe;
 use crate::queries::Reads;
 use crate::requests::RequestTable;
 use crate::resume::{Memory, Resuming};
@@ -47,6 +48,7 @@ pub struct Node {
     pub(crate) reads: Reads,
     pub(crate) memory: Memory,
     pub(crate) rng: ChaCha20Rng,
+    pub(crate) probe: Box<dyn Probe>,
     pub(crate) actions: VecDeque<Action>,
     /// Answers of this event, sent together at its end.
     pub(crate) responses: Vec<Response>,
@@ -128,6 +130,11 @@ impl Node {
     /// The governance tables.
     pub const fn government(&self) -> &Government {
         &self.government
+    }
+
+    /// Has `probe` told as blocks pass through this node.
+    pub fn set_probe(&mut self, probe: impl Probe + 'static) {
+        self.probe = Box::new(probe);
     }
 
     /// Begins to take part, once the disk is read.

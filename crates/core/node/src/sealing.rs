@@ -14,6 +14,7 @@ use synod_types::{Decode, DecodeError, Decoder, Digest, Encode, Encoder, NodeId,
 use synod_worker::{Apply, BlockEnv};
 
 use crate::chain::Position;
+use crate::probe::{Probe, Stage};
 
 /// The keys of this node and the public keys of all.
 #[derive(Debug)]
@@ -84,8 +85,18 @@ impl Seals {
     ///
     /// # Errors
     /// If it is larger than a block may be.
-    pub fn seal(&self, parent: &Tip, moment: Moment, content: &Content) -> Result<Position, BlockTooLarge> {
-        Ok(position(parent, self.sealer.application(parent, moment, content)?))
+    pub fn seal(
+        &self,
+        parent: &Tip,
+        moment: Moment,
+        content: &Content,
+        probe: &mut dyn Probe,
+    ) -> Result<Position, BlockTooLarge> {
+        let draft = self.sealer.application_draft(parent, moment, content)?;
+        probe.passed(Stage::Sealed);
+        let sealed = self.sealer.sign(draft);
+        probe.passed(Stage::Signed);
+        Ok(position(parent, sealed))
     }
 
     /// Checks that `record` continues `parent`, and that its signatures are right.

@@ -28,6 +28,7 @@ use crate::inbox::Inbox;
 use crate::layers::Layers;
 use crate::node::{Engine, Node};
 use crate::peer::Held;
+use crate::probe::NoProbe;
 use crate::queries::Reads;
 use crate::requests::RequestTable;
 use crate::resume::{Memory, Resuming};
@@ -134,6 +135,7 @@ impl Start {
             reads: Reads::default(),
             memory: Memory::default(),
             rng: ChaCha20Rng::from_seed(config.seed),
+            probe: Box::new(NoProbe),
             actions: VecDeque::new(),
             responses: Vec::new(),
             peer_responses: BTreeMap::new(),
