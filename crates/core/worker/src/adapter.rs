@@ -56,6 +56,12 @@ pub trait Frontend: Send + Sync {
     /// Answers a query that [`Plan::Read`] named, on a committed snapshot.
     fn read(&self, state: &State, actor: &ActorFacts, query: &[u8]) -> Reply;
 
+    /// Whether answering this query may take longer than some tens of microseconds, for example because it
+    /// runs code or scans. Such a read runs beside the thread that serves the sessions.
+    fn takes_long(&self, _query: &[u8]) -> bool {
+        false
+    }
+
     /// Makes one answer of several calls' replies; `token` is what [`Then::Finish`] carried, `state` a
     /// committed snapshot that holds the calls' writes.
     fn finish(&self, _state: &State, _actor: &ActorFacts, _token: &[u8], mut replies: Vec<Reply>) -> Reply {
