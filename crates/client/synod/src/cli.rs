@@ -246,7 +246,7 @@ pub struct LoadArgs {
     /// How many connections to use.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub connections: u64,
-    /// How many requests each connection keeps in flight [default: 1; replay: 4].
+    /// How many requests each connection keeps in flight [default: log 1, transfer and erc20 200, replay 2].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub depth: Option<u64>,
     /// How many transactions to put into one request.

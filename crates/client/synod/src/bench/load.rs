@@ -225,7 +225,7 @@ impl<W: Workload> Run<W> {
             Err(complaint) => tally.wrong(shot.transactions, complaint),
         }
         drop(tally);
-        if let (Some(txid), true) = (response.txid, shot.request.id.is_some()) {
+        if let (Some(txid), true) = (response.txid, shot.request.id.is_some() && shot.transactions > 0) {
             self.lane.shared.client.raise_mark(txid);
             self.lane.shared.prober.offer(txid, since, now);
         }

@@ -131,7 +131,7 @@ fn path(key: u64) -> String {
     format!("/app/log/{}", FIRST_KEY + key)
 }
 
-fn message(key: u64, size: usize) -> Bytes {
+pub(super) fn message(key: u64, size: usize) -> Bytes {
     let mut text = format!("synod bench message {key} ").into_bytes();
     text.extend((0..size.saturating_sub(text.len())).map(|at| b'a' + u8::try_from(at % 26).expect("below 26")));
     text.truncate(size);

@@ -58,7 +58,7 @@ async fn log(args: BenchLogArgs) -> Result<Report, Failure> {
     let lanes = args.load.connections;
     let loads = (0..lanes).map(|lane| LogLoad::new(messages.clone(), args.reads, lane, lanes)).collect();
     let home = if args.reads == 100 { Home::Spread } else { Home::Leader };
-    let plan = Plan { load: &args.load, home, transactions: args.load.transactions };
+    let plan = Plan { load: &args.load, home, transactions: args.load.transactions, depth: 1, duration: Some(args.load.duration) };
     let mut run = run::run(&client, plan, loads).await?;
     let written = run.workloads.iter().map(|load| load.written).max().unwrap_or(0) * lanes;
     let written = if args.reads > 0 { args.keys } else { written };
@@ -88,7 +88,7 @@ async fn evm(args: BenchEvmArgs, workload: &str) -> Result<Report, Failure> {
     signing.finish_and_clear();
     let batch = usize::try_from(args.load.batch).expect("the command line caps it");
     loads.iter_mut().for_each(|load| load.batch = batch);
-    let plan = Plan { load: &args.load, home: Home::Leader, transactions: Some(count) };
+    let plan = Plan { load: &args.load, home: Home::Leader, transactions: Some(count), depth: EVM_DEPTH, duration: Some(args.load.duration) };
     let mut run = run::run(&client, plan, loads).await?;
     let acknowledged: Vec<_> = run.workloads.iter().flat_map(|load| load.acknowledged.iter().copied()).collect();
     for complaint in chain.verify(&client, &acknowledged, acknowledged.len() as u64).await? {
@@ -110,8 +110,15 @@ fn client(load: &LoadArgs) -> Result<Client, Failure> {
     Ok(Client::with_options(Network::load(&load.network.network)?, options)?)
 }
 
+/// Requests in flight on each connection unless the user says: enough that a block is full when it closes,
+/// few enough that each still is answered at once.
+const EVM_DEPTH: u64 = 200;
+
 /// Transactions per second, for the number to sign when the time alone ends the run.
 const RATE_BEYOND_REACH: f64 = 15_000.0;
 
 /// Signing takes 30 us each: half a minute of one core.
 const TRANSACTIONS_MAX: f64 = 1_000_000.0;
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,10 @@ pub struct Plan<'a> {
     pub home: Home,
     /// After how many transactions to stop.
     pub transactions: Option<u64>,
+    /// How many requests each connection keeps in flight, unless the user said.
+    pub depth: u64,
+    /// For how many seconds to send; none until all is sent.
+    pub duration: Option<f64>,
 }
 
 /// What a run was.
@@ -79,14 +83,14 @@ pub async fn run<W: Workload + 'static>(client: &Client, plan: Plan<'_>, workloa
     let tally = Rc::new(RefCell::new(Tally::new()));
     let prober = Prober::new(client.clone(), Rc::clone(&tally)).await;
     let (lanes, leader) = (workloads.len(), home(client, &plan).await?);
-    let depth = usize::try_from(plan.load.depth.unwrap_or(1)).expect("the command line caps it");
+    let depth = usize::try_from(plan.load.depth.unwrap_or(plan.depth)).expect("the command line caps it");
     let before = Usage::now(client.nodes());
     let start = Instant::now();
     let shared = Rc::new(Shared {
         client: client.clone(),
         tally: Rc::clone(&tally),
         prober: Rc::clone(&prober),
-        stop_at: start + Duration::try_from_secs_f64(plan.load.duration).hint("--duration is a number of seconds")?,
+        stop_at: start + duration(&plan)?,
         budget: RefCell::new(plan.transactions.unwrap_or(u64::MAX)),
     });
     let mut at_work = JoinSet::new();
@@ -117,6 +121,13 @@ async fn home(client: &Client, plan: &Plan<'_>) -> Result<Option<usize>, Failure
     }
 }
 
+/// For how long to send.
+fn duration(plan: &Plan<'_>) -> Result<Duration, Failure> {
+    let Some(seconds) = plan.duration else { return Ok(NO_END) };
+    let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero() && *duration <= NO_END);
+    duration.ok_or_else(|| Failure::new(format!("{seconds} s is no time to measure"), "--duration is a number of seconds above zero"))
+}
+
 /// The time between two requests of one lane.
 fn interval(load: &LoadArgs, lanes: usize) -> Result<Option<Duration>, Failure> {
     let Some(rate) = load.rate else { return Ok(None) };
@@ -125,6 +136,9 @@ fn interval(load: &LoadArgs, lanes: usize) -> Result<Option<Duration>, Failure> 
     let interval = Duration::try_from_secs_f64(seconds).hint("--rate is a number above zero, in transactions per second")?;
     Ok(Some(interval.max(Duration::from_nanos(1))))
 }
+
+/// A year: no run is longer.
+const NO_END: Duration = Duration::from_secs(365 * 86_400);
 
 #[cfg(test)]
 mod tests {

@@ -45,6 +45,11 @@ impl List {
     }
 }
 
+/// The list of these byte strings.
+pub fn list_of(items: &[Vec<u8>]) -> Vec<u8> {
+    items.iter().fold(List::default(), |list, item| list.bytes(item)).finish()
+}
+
 fn header(short: u8, size: usize, out: &mut Vec<u8>) {
     if size <= SHORT_SIZE_MAX {
         out.push(short + u8::try_from(size).expect("at most 55"));

@@ -105,7 +105,7 @@ fn evm_settings() -> Bytes {
     let funded = dev_accounts().into_iter().chain(bench_accounts());
     let alloc: serde_json::Map<_, _> =
         funded.map(|account| (account.address.to_string(), json!({"balance": FUNDS_WEI}))).collect();
-    let settings = json!({"instances": {"main": {"chain_id": CHAIN_ID, "alloc": alloc}}});
+    let settings = json!({"instances": [{"name": "main", "chain_id": CHAIN_ID, "alloc": alloc}]});
     Bytes::from(settings.to_string())
 }
 
