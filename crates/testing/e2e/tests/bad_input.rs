@@ -75,7 +75,7 @@ fn malformed_json_rlp_and_batches_get_ethereums_errors_and_others_are_served_on(
     let sandbox = Sandbox::start();
     let beside = Beside::start(&sandbox);
     let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let deep_parameters = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": null}).to_string();
+    let deep_parameters = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_getBalance", "params": null}).to_string();
     let deep_parameters = deep_parameters.replace("null", &nested);
     let large_batch = format!("[{}]", vec![call("eth_chainId", json!([])); 1_001].join(","));
     let blob = format!("0x03{}", "c0".repeat(20));
@@ -83,8 +83,8 @@ fn malformed_json_rlp_and_batches_get_ethereums_errors_and_others_are_served_on(
         ("".to_owned(), -32700),
         ("{".to_owned(), -32700),
         ("\u{0}\u{1}".to_owned(), -32700),
-        (nested, -32700),
-        (deep_parameters, -32700),
+        (nested, -32600),
+        (deep_parameters, -32602),
         ("[]".to_owned(), -32600),
         ("7".to_owned(), -32600),
         (large_batch, -32600),
@@ -96,7 +96,7 @@ fn malformed_json_rlp_and_batches_get_ethereums_errors_and_others_are_served_on(
         (call("eth_sendRawTransaction", json!(["0xzz"])), -32602),
         (call("eth_sendRawTransaction", json!(["0xff"])), -32602),
         (call("eth_sendRawTransaction", json!([format!("0xf8ff{}", "80".repeat(8))])), -32602),
-        (call("eth_sendRawTransaction", json!([blob])), -32602),
+        (call("eth_sendRawTransaction", json!([blob])), -32003),
         (
             call("eth_call", json!([{"to": "0x0000000000000000000000000000000000000001", "gas": "-1"}, "latest"])),
             -32602,
@@ -106,8 +106,11 @@ fn malformed_json_rlp_and_batches_get_ethereums_errors_and_others_are_served_on(
         let answer = client.post("/app/evm/main", &body).expect("the node answers");
         let shown = &body[..body.len().min(100)];
         assert_eq!(answer.status, 200, "{shown}: {}", answer.text());
-        assert_eq!(answer.json()["error"]["code"], code, "{shown}: {}", answer.text());
-        assert_eq!(answer.json()["jsonrpc"], "2.0");
+        // A batch of one is answered by a batch of one.
+        let all = answer.json();
+        let one = if all.is_array() { &all[0] } else { &all };
+        assert_eq!(one["error"]["code"], code, "{shown}: {}", answer.text());
+        assert_eq!(one["jsonrpc"], "2.0");
     }
     let mixed = format!("[{},{}]", call("eth_chainId", json!([])), call("eth_sendRawTransaction", json!(["0x00"])));
     let answers = sandbox.client(2).post("/app/evm/main", mixed).expect("the node answers").json();

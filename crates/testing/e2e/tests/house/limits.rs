@@ -57,7 +57,7 @@ fn limits_of(path: &std::path::Path) -> Vec<Limit> {
                 limit.value = format!("{} {}", limit.value, next.trim()).trim().to_owned();
             }
             limit.value.truncate(limit.value.trim_end_matches(';').len());
-            if is_limit(&limit.name) {
+            if is_limit(&limit) {
                 limits.push(Limit { reason: reason.join(" "), file: file.clone(), ..limit });
             }
             reason.clear();
@@ -82,9 +82,18 @@ fn constant(line: &str) -> Option<Limit> {
     })
 }
 
-fn is_limit(name: &str) -> bool {
-    ["_MAX", "_WINDOW_BYTES", "_TIMEOUT", "_TIMEOUT_MS"].iter().any(|ending| name.ends_with(ending))
+/// Whether a constant bounds something by itself: not a second name of another limit, nor a number of a format.
+fn is_limit(limit: &Limit) -> bool {
+    let ends = |endings: &[&str], text: &str| endings.iter().any(|ending| text.ends_with(ending));
+    let is_alias = limit.value.chars().all(|c| c.is_alphanumeric() || "_:".contains(c)) && ends(ENDINGS, &limit.value);
+    ends(ENDINGS, &limit.name) && !is_alias && !NUMBERS_OF_FORMATS.contains(&limit.name.as_str())
 }
+
+/// How the names of limits end.
+const ENDINGS: &[&str] = &["_MAX", "_WINDOW_BYTES", "_TIMEOUT"];
+
+/// Numbers that a format of others fixes.
+const NUMBERS_OF_FORMATS: &[&str] = &["SHORT_SIZE_MAX", "TOPICS_MAX"];
 
 fn table_of(limits: &[Limit]) -> String {
     let mut table = String::from("| limit | value | why | in |\n|---|---|---|---|\n");
