@@ -135,6 +135,24 @@ impl Cluster {
         self.run_until(|cluster| cluster.answers.remove(&token))
     }
 
+    /// Sends one write per call at once, and waits for all answers.
+    pub fn write_many(&mut self, node: NodeId, calls: &[Bytes]) {
+        let first = self.last_token + 1;
+        let request = |(token, call): (u64, &Bytes)| ClientRequest {
+            token,
+            actor: self.member,
+            request_id: RequestId(u128::from(token).to_le_bytes()),
+            adapter: AdapterId(0),
+            calls: vec![call.clone()],
+        };
+        let requests: Vec<_> = (first..).zip(calls).map(request).collect();
+        self.last_token += requests.len() as u64;
+        let wanted = requests.len();
+        self.events.push_back((node, Event::Requests(requests)));
+        self.run_until(|cluster| (cluster.answers.len() == wanted).then_some(()));
+        assert!(std::mem::take(&mut self.answers).into_values().all(|answer| answer.is_ok()));
+    }
+
     pub fn query(&mut self, node: NodeId, query: Query) -> Result<QueryAnswer, Refusal> {
         let token = self.next_token();
         self.events.push_back((node, Event::Query { token, query }));
