@@ -198,3 +198,95 @@ fn shared_bytes(input: &mut Decoder<'_>, shared: &Bytes) -> Result<Bytes, Decode
 fn shared_option(input: &mut Decoder<'_>, shared: &Bytes) -> Result<Option<Bytes>, DecodeError> {
     if bool::decode(input)? { shared_bytes(input, shared).map(Some) } else { Ok(None) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content() -> Content {
+        let call = CallRecord {
+            input: Bytes::from_static(b"in"),
+            write_set: Some(Bytes::from_static(b"ws")),
+            claims: Some(Digest([0xcc; 32])),
+            reply: Bytes::from_static(b"re"),
+        };
+        let request = RequestRecord {
+            adapter: AdapterId(2),
+            actor: ActorRecord { id: ActorId([0xaa; 32]), kind: 1 },
+            request_id: RequestId([0xbb; 16]),
+            calls: vec![call, CallRecord::default()],
+        };
+        Content { seed: [0x5e; 32], requests: vec![request], setup: None }
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn the_bytes_of_the_parts_are_these() {
+        let expected = [
+            "01",
+            &"5e".repeat(32),
+            "01000000",
+            "02",
+            &"aa".repeat(32),
+            "01",
+            &"bb".repeat(16),
+            "02000000",
+            "02000000696e",
+            "01020000007773",
+            &format!("01{}", "cc".repeat(32)),
+            "020000007265",
+            "00000000",
+            "00",
+            "00",
+            "00000000",
+            "00",
+        ];
+        assert_eq!(hex(&content().to_bytes()), expected.concat());
+        let admin = AdminRecord { write_set: Bytes::from_static(b"ws"), detail: Bytes::from_static(b"d") };
+        assert_eq!(hex(&admin.to_bytes()), "01020000007773".to_owned() + "0100000064");
+    }
+
+    #[test]
+    fn parts_read_back_and_every_truncation_is_refused() {
+        let setup = Content { setup: Some(Bytes::from_static(b"setup")), ..Content::default() };
+        for content in [content(), setup] {
+            let bytes = Bytes::from(content.to_bytes());
+            assert_eq!(Content::from_shared(&bytes), Ok(content));
+            for end in 0..bytes.len() {
+                assert!(Content::from_shared(&bytes.slice(..end)).is_err(), "cut at {end}");
+            }
+        }
+        let admin = AdminRecord { write_set: Bytes::from_static(b"ws"), detail: Bytes::from_static(b"d") };
+        let bytes = Bytes::from(admin.to_bytes());
+        assert_eq!(AdminRecord::from_shared(&bytes), Ok(admin));
+        for end in 0..bytes.len() {
+            assert!(AdminRecord::from_shared(&bytes.slice(..end)).is_err(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn another_format_and_left_over_bytes_are_refused() {
+        let whole = content().to_bytes();
+        let mut other = whole.clone();
+        other[0] = 2;
+        assert_eq!(
+            Content::from_shared(&Bytes::from(other)).map_err(|refused| refused.to_string()),
+            Err("value not allowed at byte 0 while reading application part".into())
+        );
+        assert!(Content::from_shared(&Bytes::from([&whole[..], &[0]].concat())).is_err());
+    }
+
+    #[test]
+    fn only_calls_that_wrote_have_leaves() {
+        let count = |kind, content, admin| leaves(kind, content, admin).len();
+        let (content, admin) = (content(), AdminRecord::default());
+        assert_eq!(count(BlockKind::Application, Some(&content), None), 1);
+        assert_eq!(count(BlockKind::Genesis, Some(&content), Some(&admin)), 1);
+        assert_eq!(count(BlockKind::Genesis, None, None), 0);
+        assert_eq!(count(BlockKind::Governance, None, Some(&admin)), 1);
+        assert_eq!(count(BlockKind::ViewStart, Some(&content), Some(&admin)), 0);
+    }
+}

@@ -123,3 +123,45 @@ pub fn check_genesis(block: &SealedBlock) -> Result<(GenesisPublic, Tip), BlockR
     }
     Ok((public, Tip::after_block(block)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use synod_crypto::{NodeKey, ServiceKey};
+
+    fn public() -> GenesisPublic {
+        let node = |id: u8| (NodeId(u64::from(id)), NodeKey::from_seed(&[id; 32]).verifying_key().clone());
+        let nodes = [node(1), node(2), node(9)].into_iter().collect();
+        let keys = NodeKeys { service: ServiceKey::from_seed(&[7; 32]).verifying_key().clone(), nodes };
+        GenesisPublic { keys, application_check: Digest([1; 32]), admin_check: Digest([2; 32]) }
+    }
+
+    #[test]
+    fn it_reads_back_and_every_truncation_is_refused() {
+        let bytes = public().to_bytes();
+        assert_eq!(GenesisPublic::from_bytes(&bytes), Ok(public()));
+        for end in 0..bytes.len() {
+            assert!(GenesisPublic::from_bytes(&bytes[..end]).is_err(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn nodes_out_of_order_doubled_or_without_a_slot_are_refused() {
+        let entry = 8 + synod_crypto::PUBLIC_KEY_SIZE;
+        let first = 1 + synod_crypto::PUBLIC_KEY_SIZE + 4;
+        let with_id = |place: usize, id: u8| {
+            let mut bytes = public().to_bytes();
+            bytes[first + place * entry] = id;
+            GenesisPublic::from_bytes(&bytes).is_ok()
+        };
+        assert!(with_id(0, 1) && with_id(2, 3));
+        assert!(!with_id(0, 0) && !with_id(1, 1) && !with_id(2, 2) && !with_id(0, 5));
+    }
+
+    #[test]
+    fn networks_with_other_keys_or_another_salt_have_other_ids() {
+        let other = GenesisPublic { admin_check: Digest([3; 32]), ..public() };
+        let ids = [public().network(&[0; 32]), public().network(&[1; 32]), other.network(&[0; 32])];
+        assert!(ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2]);
+    }
+}

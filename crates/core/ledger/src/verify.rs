@@ -18,7 +18,7 @@ use crate::genesis::{GenesisPublic, check_genesis};
 use crate::tip::Tip;
 
 /// Verifies a ledger, file by file, in order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Verifier {
     expected: Option<VerifyingKey>,
     state: Option<State>,
@@ -29,7 +29,7 @@ pub struct Verifier {
     network: Option<Digest>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct State {
     genesis: GenesisPublic,
     tip: Tip,
