@@ -109,6 +109,11 @@ impl Cluster {
         self.machines[&node].node.as_ref().unwrap().status()
     }
 
+    /// How many entries the log of `node` holds.
+    pub fn entries(&self, node: NodeId) -> usize {
+        self.machines[&node].log.len()
+    }
+
     pub fn read(&self, node: NodeId, key: u64) -> Option<String> {
         let reader = self.machines[&node].worker.reader();
         let frontend = reader.frontend(AdapterId(0)).unwrap();

@@ -149,3 +149,14 @@ fn the_same_seed_gives_the_same_run() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn a_burst_of_writes_gathers_into_few_blocks() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.run_until_leader();
+    let before = cluster.entries(leader);
+    let calls: Vec<_> = (0..500).map(|key| put(key, "one of many")).collect();
+    cluster.write_many(leader, &calls);
+    assert_eq!(cluster.read(leader, 499), Some("one of many".into()));
+    assert_eq!(cluster.entries(leader) - before, 1);
+}
