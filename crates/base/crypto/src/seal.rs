@@ -116,6 +116,20 @@ mod tests {
         assert_eq!(hex, "c2ef328e5c71c83b843122130f7364b761e0b97427e3df28");
     }
 
+    /// Computed with Python's hmac and cryptography packages. Changing one changes what old ledgers open with.
+    #[test]
+    fn the_keys_derived_for_a_view_are_these() {
+        let tag = |key: SealingKey| -> String {
+            key.seal(5, 0, b"header", Vec::new()).iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        assert_eq!(tag(key()), "00f56494f36e5e16456cc227b60ef6ad");
+        assert_eq!(
+            tag(SealingKey::admin(&AdminKey::new([1; 32]), View(2), NodeId(3), &[4; 32])),
+            "2ccc329fd004d79d6cd19357eb037377"
+        );
+        assert_eq!(tag(SealingKey::vote(&AdminKey::new([1; 32]), NodeId(3))), "0ac23c1b257668af6a60f66e77c14f2e");
+    }
+
     #[test]
     fn what_is_sealed_opens_only_under_the_same_key_place_part_and_associated_bytes() {
         let sealed = key().seal(5, 0, b"header", b"secret".to_vec());
