@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alloy_consensus::proofs::ordered_trie_root;
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B64, B256, Bloom, U256};
@@ -162,8 +163,16 @@ pub(crate) fn open_block(body: &[u8]) -> Result<Action, HttpError> {
         address: Address::from(object.address.0),
         amount: object.amount.0,
     };
-    let withdrawals = object.withdrawals.as_ref().map(|list| list.iter().map(withdrawal).collect());
-    Ok(Action::OpenBlock { header: Box::new(object.into_header()), withdrawals })
+    let withdrawals: Option<Vec<_>> = object.withdrawals.as_ref().map(|list| list.iter().map(withdrawal).collect());
+    let mut header = object.into_header();
+    header.withdrawals_root = withdrawals.as_deref().map(ordered_trie_root);
+    // A header's optional fields follow each other in its encoding, so none may be missing before another.
+    if alloy_rlp::decode_exact::<Header>(alloy_rlp::encode(&header)).as_ref() != Ok(&header) {
+        return Err(HttpError::bad_request(
+            "the header has a later fork's fields, but not all of the forks' before it",
+        ));
+    }
+    Ok(Action::OpenBlock { header: Box::new(header), withdrawals })
 }
 
 /// Ethereum's bound is 32; other chains with its format put signatures there.
