@@ -1,0 +1,141 @@
+//! The networks that are simulated: keys, names and genesis block, made once for all seeds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use synod_crypto::x509::{Validity, actor_certificate};
+use synod_crypto::{ActorKey, AdminKey, ApplicationKey, NodeKey, ServiceKey, SessionKeys, VerifyingKey};
+use synod_ledger::SealedBlock;
+use synod_node::government::AdapterEntry;
+use synod_node::{Genesis, Rules};
+use synod_types::boundary::LogRecord;
+use synod_types::{ActorId, Digest, Epoch, NodeId};
+use synod_worker::{ActorFacts, ActorKind, AdapterKit};
+
+use crate::check::secrecy::MARKER;
+use crate::clock::EPOCH;
+use crate::swarm::RuleSet;
+
+/// A network as it begins.
+#[derive(Debug)]
+pub struct Consortium {
+    /// The slots.
+    pub nodes: Vec<NodeId>,
+    /// Who acts; the last one is in no table and may do nothing.
+    pub actors: Vec<ActorFacts>,
+    /// The network's id.
+    pub network: Digest,
+    /// The genesis block.
+    pub genesis: LogRecord,
+    service_key: ServiceKey,
+    node_keys: BTreeMap<NodeId, NodeKey>,
+}
+
+/// How many actors the tables name.
+pub const ACTORS: usize = 5;
+
+impl Consortium {
+    /// The network of `nodes` nodes under these rules; made at the first call.
+    pub fn of(nodes: u64, rules: RuleSet) -> Arc<Self> {
+        static MADE: Mutex<BTreeMap<(u64, RuleSet), Arc<Consortium>>> = Mutex::new(BTreeMap::new());
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(made.entry((nodes, rules)).or_insert_with(|| Arc::new(Self::found(nodes, rules))))
+    }
+
+    fn found(count: u64, rules: RuleSet) -> Self {
+        let nodes: Vec<_> = (1..=count).map(NodeId).collect();
+        let node_keys: BTreeMap<_, _> =
+            nodes.iter().map(|node| (*node, NodeKey::from_seed(&seed(b'n', node.0)))).collect();
+        let service_key = ServiceKey::from_seed(&seed(b's', 0));
+        let validity = Validity::days(EPOCH, 365);
+        let mut organisations = (0..=ACTORS as u64).map(|number| {
+            let name = format!("{MARKER} actor {number}");
+            let certificate = actor_certificate(&ActorKey::from_seed(&seed(b'a', number)), &name, validity);
+            (name, certificate)
+        });
+        let members: Vec<_> = organisations.by_ref().take(2).collect();
+        let participants: Vec<_> = organisations.by_ref().take(ACTORS - 2).collect();
+        let strangers: Vec<_> = organisations.collect();
+        let kind_of = |kind| {
+            move |(_, certificate): &(String, synod_crypto::Certificate)| ActorFacts {
+                id: certificate.actor_id(),
+                kind,
+            }
+        };
+        let actors = members
+            .iter()
+            .map(kind_of(ActorKind::Member))
+            .chain(participants.iter().chain(&strangers).map(kind_of(ActorKind::Participant)))
+            .collect();
+        let named = |node: &NodeId| (*node, format!("{MARKER} node {node}"), node_keys[node].verifying_key().clone());
+        let genesis = Genesis {
+            members,
+            participants,
+            nodes: nodes.iter().map(named).collect(),
+            adapters: vec![AdapterEntry { name: synod_log::NAME.into(), settings: Bytes::new() }],
+            rules: rules.into(),
+            time: EPOCH,
+        };
+        let genesis = genesis
+            .seal(&kits(), &service_key, &session_keys(), seed(b'g', count))
+            .expect("the genesis document of the simulation is in order");
+        let block = SealedBlock::from_shared(&genesis.payload).expect("the genesis block was just made");
+        Self { nodes, actors, network: block.header.network, genesis, service_key, node_keys }
+    }
+
+    /// How many nodes decide.
+    pub const fn quorum(&self) -> usize {
+        self.nodes.len() / 2 + 1
+    }
+
+    /// The credential of a slot.
+    pub fn node_key(&self, node: NodeId) -> NodeKey {
+        self.node_keys[&node].clone()
+    }
+
+    /// The service identity.
+    pub fn service_key(&self) -> ServiceKey {
+        self.service_key.clone()
+    }
+
+    /// What outsiders pin.
+    pub const fn service(&self) -> &VerifyingKey {
+        self.service_key.verifying_key()
+    }
+
+    /// Whether the tables name this actor.
+    pub fn is_actor(&self, id: ActorId) -> bool {
+        self.actors[..ACTORS].iter().any(|actor| actor.id == id)
+    }
+}
+
+/// The session keys of the first epoch.
+pub fn session_keys() -> SessionKeys {
+    SessionKeys {
+        epoch: Epoch(1),
+        application: ApplicationKey::new(seed(b'p', 1)),
+        admin: AdminKey::new(seed(b'p', 2)),
+    }
+}
+
+/// The adapters that the software has.
+pub fn kits() -> Vec<AdapterKit> {
+    vec![synod_log::kit()]
+}
+
+fn seed(purpose: u8, number: u64) -> [u8; 32] {
+    let mut seed = [purpose; 32];
+    seed[..8].copy_from_slice(&number.to_le_bytes());
+    seed
+}
+
+impl From<RuleSet> for Rules {
+    fn from(rules: RuleSet) -> Self {
+        match rules {
+            RuleSet::Default => Self::default(),
+            RuleSet::Tight => Self { block_calls_max: 4, blocks_uncommitted_max: 2, ..Self::default() },
+            RuleSet::Serial => Self { blocks_uncommitted_max: 1, ..Self::default() },
+        }
+    }
+}

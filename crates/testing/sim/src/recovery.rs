@@ -1,0 +1,138 @@
+//! The end of a run: faults stop, and then the cluster must go on, agree, and have kept its word.
+
+use synod_node::Role;
+use synod_types::NodeId;
+
+use crate::check::audit::Audit;
+use crate::check::{Checked, violated};
+use crate::report::Probes;
+use crate::site::Fate;
+use crate::world::World;
+
+/// How long the cluster may take to serve everyone once nothing is wrong any more, in microseconds: an
+/// election or two, a request that waits for [`synod_node::PATIENCE`] at a node that lost it, and slow links.
+pub const RECOVERY_MAX: u64 = 20_000_000;
+
+impl World {
+    /// Ends all faults, and has each client write once at each node; returns how long that took.
+    ///
+    /// # Errors
+    /// If it takes too long, or another claim does not hold.
+    pub fn recover(&mut self) -> Checked<u64> {
+        self.heal();
+        let nodes = self.taking_part();
+        for client in 1..self.clients.len() {
+            self.send_on_errands(client, &nodes);
+        }
+        let began = self.now;
+        if self.run_while_not(RECOVERY_MAX, Self::is_settled)? {
+            return Ok(self.now.since(began));
+        }
+        violated("a cluster without faults serves everyone", self.state_of_affairs())
+    }
+
+    /// From now on nothing goes wrong, and whoever is down comes up.
+    pub fn heal(&mut self) {
+        self.trace.note(self.now, NodeId(0), "all faults end", &[]);
+        self.healed_at = Some(self.now);
+        self.swarm.crash_between_actions_ppm = 0;
+        self.swarm.crash_at_disk_step = None;
+        self.network.heal();
+        let nodes = self.consortium.nodes.clone();
+        let pairs: Vec<_> =
+            nodes.iter().flat_map(|a| nodes.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b).collect();
+        self.unblock(&pairs);
+        for (a, b) in self.network.pairs() {
+            self.plan_dial(a, b);
+        }
+        for node in nodes {
+            let now = self.now;
+            let site = self.site(node);
+            site.disk.heal();
+            site.paused_until = site.paused_until.min(now);
+            if matches!(site.fate, Fate::ToBeRolledBack(_)) {
+                site.fate = Fate::Honest;
+            }
+            if site.process.is_none() && site.takes_part() {
+                self.plan_start(1_000, node);
+            }
+        }
+    }
+
+    fn taking_part(&self) -> Vec<NodeId> {
+        self.sites.values().filter(|site| site.takes_part()).map(|site| site.id).collect()
+    }
+
+    /// Whether every client was served, and all nodes have committed the same.
+    pub fn is_settled(&self) -> bool {
+        let committed = self.truth.last();
+        let agrees = |site: &crate::site::Site| {
+            site.process.as_ref().is_some_and(|process| {
+                let status = process.node.status();
+                status.committed == committed
+                    && status.last == committed
+                    && process.queue.is_empty()
+                    && status.role != Role::Resuming
+            })
+        };
+        self.clients.iter().all(crate::client::Client::is_done)
+            && self.sites.values().filter(|site| site.takes_part()).all(agrees)
+    }
+
+    fn state_of_affairs(&self) -> String {
+        let of = |site: &crate::site::Site| match &site.process {
+            Some(process) => {
+                let status = process.node.status();
+                let role = status.role.name();
+                format!(
+                    "node {} {role} in view {} last {} committed {}",
+                    site.id, status.view, status.last, status.committed
+                )
+            }
+            None => format!("node {} is down", site.id),
+        };
+        let waiting = self.clients.iter().filter(|client| !client.is_done()).count();
+        let sites: Vec<_> = self.sites.values().map(of).collect();
+        format!("{waiting} clients wait; {}", sites.join("; "))
+    }
+
+    /// Compares all that was promised with all that is on disk. `seed` chooses whose files the offline verifier reads;
+    /// the other nodes' records are compared with those, byte for byte.
+    ///
+    /// # Errors
+    /// The first claim that does not hold.
+    pub fn audit(&self, seed: u64) -> Checked {
+        let audit = Audit { consortium: &self.consortium, truth: &self.truth, history: &self.history };
+        let nodes = self.taking_part();
+        for node in &nodes {
+            audit.disk(*node, &self.sites[node].disk)?;
+        }
+        let all = seed.is_multiple_of(ALL_VERIFIED_EVERY);
+        let chosen = nodes[(seed % nodes.len() as u64) as usize];
+        for node in &nodes {
+            if all || *node == chosen {
+                let blocks = audit.verify(*node, &self.sites[node].disk)?;
+                if *node == chosen {
+                    audit.replay(&blocks)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The probes, with those that are counted at the end.
+    pub fn final_probes(&self) -> Probes {
+        let again = self.history.asked().iter().filter(|asked| asked.times > 1 && asked.answer.is_some()).count();
+        Probes {
+            views: self.truth.views_led() as u64,
+            committed: self.truth.committed().len() as u64,
+            committed_by_successors: self.truth.blocks_committed_by_successors() as u64,
+            answered_again: again as u64,
+            ..self.probes
+        }
+    }
+}
+
+/// Verifying takes two signature checks for each block; the same records on another disk give the same result,
+/// so in most runs one node's files are enough.
+const ALL_VERIFIED_EVERY: u64 = 8;

@@ -1,0 +1,215 @@
+//! What goes wrong, carried out.
+
+use synod_node::{Event, Role};
+use synod_types::NodeId;
+
+use crate::check::Checked;
+use crate::site::{Fate, Session};
+use crate::swarm::{Direction, Trouble, Who};
+use crate::world::{Happening, Local, World};
+
+impl World {
+    /// Something goes wrong.
+    pub(crate) fn trouble(&mut self, trouble: Trouble) -> Checked {
+        if self.healed_at.is_some() {
+            return Ok(());
+        }
+        self.trace.remark(self.now, NodeId(0), || format!("{trouble:?}"));
+        match trouble {
+            Trouble::Crash { who, lasts } => {
+                for node in self.hit(who) {
+                    let down = self.chance.between(1_000, lasts.max(1_000));
+                    self.crash_for(node, down);
+                }
+            }
+            Trouble::Pause { who, lasts } => {
+                for node in self.hit(who) {
+                    self.pause(node, lasts);
+                }
+            }
+            Trouble::Partition { who, direction, lasts } => self.partition(who, direction, lasts),
+            Trouble::Cut { who } => {
+                for node in self.hit(who) {
+                    self.cut_all(node);
+                }
+            }
+            Trouble::Shutdown { who } => {
+                for node in self.hit(who) {
+                    self.shut_down(node)?;
+                }
+            }
+            Trouble::ClockStep { who, by } => {
+                for node in self.hit(who) {
+                    self.site(node).clock.ahead += by as i64;
+                    self.event(node, Event::Timeout)?;
+                }
+            }
+            Trouble::RollBack { who } => self.begin_roll_back(who),
+        }
+        Ok(())
+    }
+
+    /// Those whom a trouble hits, of the nodes that run.
+    fn hit(&mut self, who: Who) -> Vec<NodeId> {
+        let mut running = self.running();
+        self.chance.shuffle(&mut running);
+        match who {
+            Who::Leader => self.leader().or(running.first().copied()).into_iter().collect(),
+            Who::Anyone => running.into_iter().take(1).collect(),
+            Who::Two => running.into_iter().take(2).collect(),
+            Who::Everyone => running,
+        }
+    }
+
+    /// The process on a machine ends at once; the machine stays off.
+    pub fn crash(&mut self, node: NodeId, how: &'static str) {
+        if self.sites[&node].process.is_none() {
+            return;
+        }
+        self.trace.note(self.now, node, how, &[]);
+        self.probes.crashes += 1;
+        self.switch_off(node);
+        if self.healed_at.is_none() {
+            let after = self.chance.between(1_000, 1_500_000);
+            self.plan_start(after, node);
+        } else {
+            self.plan_start(10_000, node);
+        }
+    }
+
+    /// The process on a machine ends at once, and starts again after a while.
+    pub fn crash_for(&mut self, node: NodeId, micros: u64) {
+        if self.sites[&node].process.is_none() {
+            return;
+        }
+        self.trace.note(self.now, node, "crashes", &[("for", micros)]);
+        self.probes.crashes += 1;
+        self.switch_off(node);
+        self.plan_start(micros, node);
+    }
+
+    /// Ends the process and breaks its connections.
+    pub(crate) fn switch_off(&mut self, node: NodeId) {
+        let sessions = self.site(node).crash();
+        for session in sessions {
+            if let Session::Write { client, request } = session {
+                self.break_connection(client, request);
+            }
+        }
+        for peer in self.consortium.nodes.clone() {
+            if peer != node && self.network.cut(node, peer) {
+                self.plan_peer_gone(peer, node);
+            }
+        }
+    }
+
+    /// A node learns, sooner or later, that its channel to `peer` is gone.
+    fn plan_peer_gone(&mut self, node: NodeId, peer: NodeId) {
+        let after = if self.chance.chance(800_000) { self.chance.below(1_000) } else { self.chance.below(2_000_000) };
+        self.plan(after, node, Local::PeerGone(peer));
+    }
+
+    /// A machine stands still for a while.
+    pub fn pause(&mut self, node: NodeId, micros: u64) {
+        self.trace.note(self.now, node, "stands still", &[("for", micros)]);
+        self.probes.pauses += 1;
+        let until = self.now.plus(micros);
+        self.site(node).paused_until = until;
+    }
+
+    /// Asks a node to stop in good order.
+    ///
+    /// # Errors
+    /// The first claim that does not hold.
+    pub fn shut_down(&mut self, node: NodeId) -> Checked {
+        let leads = self.process(node).is_some_and(|process| process.node.status().role == Role::Leader);
+        self.trace.note(self.now, node, "is asked to stop", &[("leads", u64::from(leads))]);
+        self.probes.hand_overs += u64::from(leads);
+        self.event(node, Event::Shutdown)
+    }
+
+    fn partition(&mut self, who: Who, direction: Direction, lasts: u64) {
+        let inside = self.hit(who);
+        let outside: Vec<_> = self.consortium.nodes.iter().copied().filter(|node| !inside.contains(node)).collect();
+        let mut pairs = Vec::new();
+        for a in &inside {
+            for b in &outside {
+                if direction != Direction::Inbound {
+                    pairs.push((*a, *b));
+                }
+                if direction != Direction::Outbound {
+                    pairs.push((*b, *a));
+                }
+            }
+        }
+        self.block(&pairs);
+        self.queue.push(self.now.plus(lasts), Happening::Unblock(pairs));
+    }
+
+    /// Blocks links, each from its first to its second node.
+    pub fn block(&mut self, pairs: &[(NodeId, NodeId)]) {
+        self.probes.partitions += 1;
+        for (from, to) in pairs {
+            self.trace.note(self.now, *from, "no longer reaches", &[("node", to.0)]);
+            self.network.block(*from, *to, true);
+        }
+    }
+
+    /// Opens links again; what they held goes on.
+    pub fn unblock(&mut self, pairs: &[(NodeId, NodeId)]) {
+        for (from, to) in pairs {
+            self.trace.note(self.now, *from, "reaches again", &[("node", to.0)]);
+            for parcel in self.network.block(*from, *to, false) {
+                self.queue.push(self.now, Happening::Arrival(parcel));
+            }
+        }
+    }
+
+    fn cut_all(&mut self, node: NodeId) {
+        for peer in self.consortium.nodes.clone() {
+            if peer != node && self.network.cut(node, peer) {
+                self.probes.cuts += 1;
+                self.trace.note(self.now, node, "loses its channel", &[("to", peer.0)]);
+                self.plan_peer_gone(node, peer);
+                self.plan_peer_gone(peer, node);
+                self.plan_dial(node, peer);
+            }
+        }
+    }
+
+    /// Takes an image of a follower's disk, to put it back later.
+    fn begin_roll_back(&mut self, who: Who) {
+        let Some(node) = self.hit(who).into_iter().find(|node| self.may_be_rolled_back(*node)) else { return };
+        let image = self.site(node).disk.image();
+        self.site(node).fate = Fate::ToBeRolledBack(image);
+        let after = self.chance.between(100_000, 1_500_000);
+        self.queue.push(self.now.plus(after), Happening::RollBack(node));
+    }
+
+    /// Puts the disk back to the image while its node is down, if peers saw the node go on meanwhile.
+    pub(crate) fn roll_back(&mut self, node: NodeId) {
+        let Fate::ToBeRolledBack(image) = std::mem::replace(&mut self.site(node).fate, Fate::Honest) else { return };
+        if self.healed_at.is_some() || !self.may_be_rolled_back(node) || !self.site(node).disk.went_on_since(&image) {
+            return;
+        }
+        self.roll_back_to(node, image);
+    }
+
+    /// Crashes a node, puts its disk back, and starts it again.
+    pub(crate) fn roll_back_to(&mut self, node: NodeId, image: crate::disk::Medium) {
+        self.trace.note(self.now, node, "is rolled back", &[]);
+        self.probes.roll_backs += 1;
+        self.switch_off(node);
+        let site = self.site(node);
+        site.disk.put_back(image);
+        site.fate = Fate::RolledBack;
+        self.plan_start(50_000, node);
+    }
+
+    /// Only one disk is ever rolled back, and never so that the rest could not go on.
+    fn may_be_rolled_back(&self, node: NodeId) -> bool {
+        let honest = |id: &NodeId| matches!(self.sites[id].fate, Fate::Honest);
+        let others_honest = self.consortium.nodes.iter().filter(|id| **id != node).all(honest);
+        others_honest && self.consortium.nodes.len() > 2
+    }
+}
