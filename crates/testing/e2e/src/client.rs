@@ -34,6 +34,16 @@ impl Identity {
             key: Arc::new(PrivateKeyDer::from_pem_slice(&read(key)).expect("a private key in PEM form")),
         }
     }
+
+    /// Somebody with a fresh key and a certificate of their own making.
+    ///
+    /// # Panics
+    /// If no key can be made.
+    pub fn stranger() -> Self {
+        let made = rcgen::generate_simple_self_signed(["stranger".to_owned()]).expect("a key can be made");
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key of ours is of a known form");
+        Self { certificate: made.cert.der().clone(), key: Arc::new(key) }
+    }
 }
 
 /// A TLS connection to a node, over which a test may send what it likes.

@@ -90,6 +90,7 @@ const NPM_INPUTS: &[&str] = &[
     "package-lock.json",
     "compile.mjs",
     "ethers-story.mjs",
+    "http2-story.mjs",
     "contracts/Token.sol",
     "contracts/Vault.sol",
 ];
