@@ -127,6 +127,11 @@ impl Government {
         self.actors.get(id).copied()
     }
 
+    /// Everyone who may do anything, in no particular order.
+    pub fn actors(&self) -> impl Iterator<Item = ActorFacts> + '_ {
+        self.actors.values().copied()
+    }
+
     /// Whether the network has this adapter.
     pub fn has_adapter(&self, id: AdapterId) -> bool {
         usize::from(id.0) < self.adapters.len()
