@@ -1,0 +1,339 @@
+//! One request on its way to its answer, as steps; sessions of any protocol carry them out.
+//!
+//! ```text
+//! begin -> plan -> Done                                       an answer without state
+//!               -> [ReadIndex] -> [Wait] -> read -> Done      a read of a committed snapshot
+//!               -> Submit -> Response -> [Wait] -> Done       a write, answered once committed
+//!       -> Query -> Answer -> Done                            a question to the node
+//! ```
+//! Planning and reading run in a pool where they may take long.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use synod_node::{Answer, ClientRequest, Query, QueryAnswer, Refusal, Status};
+use synod_types::{ActorId, AdapterId, RequestId, Seqno, TxId};
+use synod_worker::{ActorFacts, ActorKind, ContentType, Method, Plan, Reply, Request, Then};
+
+use crate::http::error::Failure;
+use crate::http::head::Wishes;
+use crate::http::response::Response;
+use crate::mailbox::Event;
+use crate::router::{Route, route};
+use crate::service::Service;
+
+/// A request, as a session took it off the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived<'a> {
+    /// Who asks.
+    pub actor: ActorId,
+    /// The method.
+    pub method: Method,
+    /// Path and query.
+    pub target: &'a str,
+    /// What the headers wish.
+    pub wishes: Wishes,
+    /// The id of the request, if the client gave none.
+    pub own_id: RequestId,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// What to do next for a request.
+pub enum Step {
+    /// Answer it.
+    Done(Response),
+    /// Hand it to the node; the token is the session's to fill in. Next: [`Event::Response`].
+    Submit(ClientRequest),
+    /// Ask the node. Next: [`Event::Answer`].
+    Query(Query),
+    /// Ask the leader how recent a snapshot must be. Next: [`Event::Answer`].
+    ReadIndex,
+    /// Wait for a snapshot. Next: [`Event::Reached`] or [`Event::Expired`].
+    Wait(Seqno),
+    /// Run this in the pool; it plans, so that later writes of the session must wait for it.
+    PoolPlan(Job),
+    /// Run this in the pool.
+    PoolRead(Job),
+}
+
+/// Work for the pool, which makes the next event.
+pub type Job = Box<dyn FnOnce() -> Event + Send>;
+
+/// One request between two steps.
+#[derive(Debug)]
+pub struct Exchange {
+    actor: ActorFacts,
+    adapter: AdapterId,
+    wishes: Wishes,
+    request_id: RequestId,
+    stage: Stage,
+    /// When the node was handed the request, for the histogram.
+    submitted: Option<Instant>,
+}
+
+/// What is awaited.
+#[derive(Debug)]
+enum Stage {
+    /// The pool's plan.
+    Plan,
+    /// The node's response.
+    Calls(Then),
+    /// A recent enough snapshot for this query.
+    Read(Bytes),
+    /// A snapshot that holds the writes of the calls.
+    Finish(Finish),
+    /// The pool's reply, as of this transaction.
+    Pool(TxId),
+    /// The node's answer; about this transaction, if about one.
+    Query(Option<TxId>),
+    /// Nothing any more.
+    Over,
+}
+
+/// Calls that are done, of which one answer is to be made.
+#[derive(Debug)]
+struct Finish {
+    token: Bytes,
+    replies: Vec<Reply>,
+    txid: TxId,
+}
+
+impl Exchange {
+    /// Begins with a request.
+    pub fn begin(service: &Arc<Service>, arrived: &Arrived<'_>) -> (Self, Step) {
+        let Some(actor) = service.actors.get(&arrived.actor).copied() else {
+            return Self::refused(service, Refusal::NotAuthorized.into());
+        };
+        let route = match route(arrived.method, arrived.target, |name| service.reader.find(name)) {
+            Ok(route) => route,
+            Err(failure) => return Self::refused(service, failure),
+        };
+        let request_id = arrived.wishes.request_id.unwrap_or(arrived.own_id);
+        let mut exchange = Self {
+            actor,
+            adapter: AdapterId(0),
+            wishes: arrived.wishes,
+            request_id,
+            stage: Stage::Over,
+            submitted: None,
+        };
+        let step = match route {
+            Route::App { adapter, path, query } => {
+                exchange.adapter = adapter;
+                exchange.plan(service, arrived, path, query)
+            }
+            Route::Metrics => done(Reply::text(200, service.metrics.text()), None),
+            Route::Commit => {
+                let txid = service.snapshot().1;
+                done(json(&serde_json::json!({ "committed": txid.to_string() })), Some(txid))
+            }
+            Route::Status => exchange.query(Query::Status, None),
+            Route::Transaction(txid) => exchange.query(Query::Transaction(txid), Some(txid)),
+            Route::Receipt(txid) => exchange.query(Query::Receipt(txid), Some(txid)),
+        };
+        (exchange, step)
+    }
+
+    /// An exchange that is over with an error.
+    pub fn refused(service: &Service, failure: Failure) -> (Self, Step) {
+        let nobody = ActorFacts { id: ActorId::default(), kind: ActorKind::Participant };
+        let (adapter, wishes, request_id) = (AdapterId(0), Wishes::default(), RequestId::default());
+        (
+            Self { actor: nobody, adapter, wishes, request_id, stage: Stage::Over, submitted: None },
+            fail(service, failure),
+        )
+    }
+
+    /// Goes on with what was awaited. `None` for late news of something that is over.
+    pub fn next(&mut self, service: &Arc<Service>, event: Event) -> Option<Step> {
+        let step = match (std::mem::replace(&mut self.stage, Stage::Over), event) {
+            (Stage::Over, _) => return None,
+            (_, Event::Failed) => fail(service, internal("the request could not be worked off")),
+            (Stage::Plan, Event::Planned(plan)) => self.planned(service, plan),
+            (Stage::Calls(then), Event::Response(Ok(answer))) => self.answered(service, then, answer),
+            (Stage::Calls(_), Event::Response(Err(refusal)))
+            | (Stage::Query(_) | Stage::Read(_), Event::Answer(Err(refusal))) => fail(service, refusal.into()),
+            (Stage::Query(txid), Event::Answer(Ok(answer))) => answer_query(answer, txid),
+            (Stage::Read(query), Event::Answer(Ok(QueryAnswer::ReadIndex(txid)))) => {
+                self.wishes.linearizable = false;
+                let seqno = |txid: TxId| txid.seqno;
+                self.wishes.at_least = self.wishes.at_least.into_iter().chain([txid]).max_by_key(|txid| seqno(*txid));
+                self.read(service, query)
+            }
+            (Stage::Read(query), Event::Reached) => self.read(service, query),
+            (Stage::Finish(finish), Event::Reached) => self.finish(service, finish),
+            (Stage::Read(_) | Stage::Finish(_), Event::Expired) => fail(service, not_yet_applied()),
+            (Stage::Pool(txid), Event::Replied(reply)) => done(reply, Some(txid)),
+            _ => fail(service, internal("the request took an unforeseen turn")),
+        };
+        Some(step)
+    }
+
+    fn query(&mut self, query: Query, txid: Option<TxId>) -> Step {
+        self.stage = Stage::Query(txid);
+        Step::Query(query)
+    }
+
+    fn plan(&mut self, service: &Arc<Service>, arrived: &Arrived<'_>, path: &str, query: &str) -> Step {
+        let (adapter, actor, method) = (self.adapter, self.actor, arrived.method);
+        if arrived.body.len() <= PLAN_INLINE_BYTES_MAX {
+            let plan = plan(service, adapter, &actor, &Request { method, path, query, body: arrived.body });
+            return self.planned(service, plan);
+        }
+        self.stage = Stage::Plan;
+        let service = Arc::clone(service);
+        let (path, query, body) = (path.to_owned(), query.to_owned(), Bytes::copy_from_slice(arrived.body));
+        Step::PoolPlan(Box::new(move || {
+            Event::Planned(plan(
+                &service,
+                adapter,
+                &actor,
+                &Request { method, path: &path, query: &query, body: &body },
+            ))
+        }))
+    }
+
+    fn planned(&mut self, service: &Arc<Service>, plan: Plan) -> Step {
+        match plan {
+            Plan::Answer(reply) => done(reply, None),
+            Plan::Read(query) => {
+                service.metrics.reads.count();
+                self.read(service, query)
+            }
+            Plan::Execute { calls, then } => {
+                service.metrics.writes.count();
+                self.submitted = Some(Instant::now());
+                self.stage = Stage::Calls(then);
+                Step::Submit(ClientRequest {
+                    token: 0,
+                    actor: self.actor.id,
+                    request_id: self.request_id,
+                    adapter: self.adapter,
+                    calls,
+                })
+            }
+        }
+    }
+
+    /// Reads if the snapshot is recent enough for the client, and otherwise says what to wait for.
+    fn read(&mut self, service: &Arc<Service>, query: Bytes) -> Step {
+        if self.wishes.linearizable {
+            self.stage = Stage::Read(query);
+            return Step::ReadIndex;
+        }
+        let (latest, txid) = service.snapshot();
+        if let Some(wanted) = self.wishes.at_least.filter(|wanted| latest.seqno < wanted.seqno) {
+            self.stage = Stage::Read(query);
+            return Step::Wait(wanted.seqno);
+        }
+        let (adapter, actor) = (self.adapter, self.actor);
+        let Some(frontend) = service.reader.frontend(adapter) else {
+            return fail(service, Refusal::NoSuchAdapter.into());
+        };
+        if !frontend.takes_long(&query) {
+            return done(frontend.read(&latest.state, &actor, &query), Some(txid));
+        }
+        self.stage = Stage::Pool(txid);
+        let service = Arc::clone(service);
+        Step::PoolRead(Box::new(move || match service.reader.frontend(adapter) {
+            Some(frontend) => Event::Replied(frontend.read(&latest.state, &actor, &query)),
+            None => Event::Failed,
+        }))
+    }
+
+    fn answered(&mut self, service: &Arc<Service>, then: Then, Answer { txid, mut replies }: Answer) -> Step {
+        if let Some(submitted) = self.submitted.take() {
+            service.metrics.commit.observe(submitted.elapsed());
+        }
+        match then {
+            Then::Reply => match replies.pop() {
+                Some(reply) => done(reply, Some(txid)),
+                None => fail(service, internal("the node gave no reply")),
+            },
+            Then::Finish(token) => self.finish(service, Finish { token, replies, txid }),
+        }
+    }
+
+    fn finish(&mut self, service: &Arc<Service>, finish: Finish) -> Step {
+        let (latest, txid, actor, adapter) = (service.reader.latest(), finish.txid, self.actor, self.adapter);
+        if latest.seqno < txid.seqno {
+            self.stage = Stage::Finish(finish);
+            return Step::Wait(txid.seqno);
+        }
+        let inline = finish.replies.len() <= FINISH_INLINE_REPLIES_MAX;
+        let pool = Arc::clone(service);
+        let job = move || match pool.reader.frontend(adapter) {
+            Some(frontend) => Event::Replied(frontend.finish(&latest.state, &actor, &finish.token, finish.replies)),
+            None => Event::Failed,
+        };
+        if !inline {
+            self.stage = Stage::Pool(txid);
+            return Step::PoolRead(Box::new(job));
+        }
+        match job() {
+            Event::Replied(reply) => done(reply, Some(txid)),
+            _ => fail(service, Refusal::NoSuchAdapter.into()),
+        }
+    }
+}
+
+fn plan(service: &Service, adapter: AdapterId, actor: &ActorFacts, request: &Request<'_>) -> Plan {
+    match service.reader.frontend(adapter) {
+        Some(frontend) => frontend.plan(actor, request),
+        None => Plan::Answer(Failure::from(Refusal::NoSuchAdapter).reply()),
+    }
+}
+
+fn done(reply: Reply, txid: Option<TxId>) -> Step {
+    Step::Done(Response { reply, txid })
+}
+
+fn fail(service: &Service, failure: Failure) -> Step {
+    service.metrics.failures.count();
+    done(failure.reply(), None)
+}
+
+fn internal(message: &str) -> Failure {
+    Failure::new(500, "InternalError", message, "report this to the operator")
+}
+
+fn not_yet_applied() -> Failure {
+    let message = "this node has not applied as much of the ledger as was asked for";
+    Failure::new(503, "NotYetApplied", message, "ask again, or ask another node")
+}
+
+fn answer_query(answer: QueryAnswer, txid: Option<TxId>) -> Step {
+    match answer {
+        QueryAnswer::Status(status) => done(status_reply(&status), None),
+        QueryAnswer::Transaction(status) => {
+            let txid_text = txid.map(|txid| txid.to_string());
+            done(json(&serde_json::json!({ "txid": txid_text, "status": status.name() })), None)
+        }
+        QueryAnswer::Receipt(receipt) => done(Reply::new(200, ContentType::Binary, receipt), txid),
+        QueryAnswer::ReadIndex(txid) => done(json(&serde_json::json!({ "committed": txid.to_string() })), Some(txid)),
+    }
+}
+
+fn status_reply(status: &Status) -> Reply {
+    json(&serde_json::json!({
+        "id": status.id.0,
+        "role": status.role.name(),
+        "view": status.view.0,
+        "leader": status.leader.map(|leader| leader.0),
+        "last": status.last.to_string(),
+        "committed": status.committed.to_string(),
+    }))
+}
+
+fn json(value: &serde_json::Value) -> Reply {
+    Reply::json(200, value.to_string())
+}
+
+/// Bodies up to this size are planned at once: a transfer with its signature takes less. Larger ones may
+/// hold many signatures and go to the pool.
+const PLAN_INLINE_BYTES_MAX: usize = 4 << 10;
+
+/// Up to so many replies are put together at once.
+const FINISH_INLINE_REPLIES_MAX: usize = 16;

@@ -1,0 +1,448 @@
+//! HTTP/1.1 sessions with many requests in flight.
+//!
+//! A general HTTP server answers pipelined requests one after another, so that each would wait for
+//! the commit of the one before. This session reads ahead: it takes every whole request that has
+//! arrived, plans it, and hands all writes of a burst to the node in one message. Answers are kept
+//! until it is their turn, and go out together.
+//!
+//! Writes of one connection are submitted in the order in which they came. Reads are answered from
+//! the snapshot at hand: a client that must read its own write waits for the write's answer, or says
+//! `synod-at-least`.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use synod_node::{ClientRequest, Event as NodeEvent};
+use synod_types::{ActorId, limits};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::chunked::Chunked;
+use super::error::Failure;
+use super::head::{Facts, Framing, Head, malformed, parse};
+use super::response::Response;
+use crate::exchange::{Arrived, Exchange, Step};
+use crate::ids::RequestIds;
+use crate::mailbox::{Event, Postbox};
+use crate::pool;
+use crate::scratch::read_scratch;
+use crate::service::Service;
+
+/// One connection of a client that speaks HTTP/1.1.
+pub struct Session<S> {
+    io: S,
+    service: Arc<Service>,
+    actor: ActorId,
+    postbox: Postbox,
+    ids: RequestIds,
+    /// Bytes that are not yet requests.
+    input: BytesMut,
+    /// What the front of `input` is part of.
+    reading: Reading,
+    intake: Intake,
+    /// Whether the client waits for our word before it sends the body.
+    continue_due: bool,
+    /// Requests without a sent answer, oldest first.
+    slots: VecDeque<Slot>,
+    /// The number of the first slot's request.
+    first: u32,
+    /// How many bytes of bodies the slots' requests had.
+    in_flight_bytes: usize,
+    /// Writes that wait for an earlier request to be planned; `None` while their own plan is made.
+    unsubmitted: VecDeque<(u32, Option<ClientRequest>)>,
+    /// Writes to be submitted together.
+    batch: Vec<ClientRequest>,
+    /// Bytes of answers.
+    output: BytesMut,
+    flushed: bool,
+    events: Vec<(u32, Event)>,
+    slow: Slow,
+}
+
+/// What is being read, and the room that was taken for it.
+enum Reading {
+    /// A head, or a body with a length: nothing is to be tried before `input` has so many bytes.
+    Whole { needed: usize, _room: Option<OwnedSemaphorePermit> },
+    /// A chunked body.
+    Chunked { target: String, facts: Facts, body: Chunked, _room: Option<OwnedSemaphorePermit> },
+}
+
+impl Reading {
+    const START: Self = Self::Whole { needed: 1, _room: None };
+}
+
+/// Whether requests are taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Intake {
+    /// Yes.
+    Open,
+    /// The client has said its last; whole requests among that are still served.
+    Ended,
+    /// No: the client asked to end, or where the next request begins is not known.
+    Stopped,
+}
+
+/// One request in flight.
+struct Slot {
+    exchange: Exchange,
+    response: Option<Response>,
+    keep_alive: bool,
+    body_size: usize,
+}
+
+/// What came of trying to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fill {
+    /// Nothing more has arrived; the task is woken when it does.
+    Empty,
+    /// Bytes arrived, or reading was put off.
+    Some,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    /// A session with `actor` over `io`.
+    pub fn new(io: S, service: Arc<Service>, actor: ActorId) -> Self {
+        let postbox = service.office.open();
+        Self {
+            io,
+            service,
+            actor,
+            postbox,
+            ids: RequestIds::new(),
+            input: BytesMut::new(),
+            reading: Reading::START,
+            intake: Intake::Open,
+            continue_due: false,
+            slots: VecDeque::new(),
+            first: 0,
+            in_flight_bytes: 0,
+            unsubmitted: VecDeque::new(),
+            batch: Vec::new(),
+            output: BytesMut::new(),
+            flushed: true,
+            events: Vec::new(),
+            slow: Slow::default(),
+        }
+    }
+
+    /// Serves until the connection ends.
+    ///
+    /// # Errors
+    /// If the connection breaks.
+    pub async fn run(mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        for _ in 0..ROUNDS_MAX {
+            self.take_events(cx);
+            let fill = self.fill(cx)?;
+            self.take_requests();
+            self.submit();
+            self.answer();
+            self.write(cx)?;
+            if self.is_over() {
+                return Pin::new(&mut self.io).poll_shutdown(cx);
+            }
+            if self.is_full() || fill == Fill::Empty {
+                ready!(self.slow.poll(cx));
+                self.refuse(too_slow());
+            }
+        }
+        // Others want to be served too.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn is_over(&self) -> bool {
+        self.intake != Intake::Open && self.slots.is_empty() && self.output.is_empty() && self.flushed
+    }
+
+    /// Takes in what happened elsewhere.
+    fn take_events(&mut self, cx: &mut Context<'_>) {
+        let mut events = std::mem::take(&mut self.events);
+        while self.postbox.poll_take(cx, &mut events).is_ready() {
+            for (seq, event) in events.drain(..) {
+                let place = seq.wrapping_sub(self.first) as usize;
+                let Some(slot) = self.slots.get_mut(place) else { continue };
+                if let Some(step) = slot.exchange.next(&self.service, event) {
+                    self.step(seq, step);
+                }
+            }
+        }
+        self.events = events;
+    }
+
+    /// Reads what has arrived, unless too much waits already.
+    fn fill(&mut self, cx: &mut Context<'_>) -> io::Result<Fill> {
+        while self.intake == Intake::Open {
+            if self.is_full() || self.input.len() >= self.input_bytes_max() {
+                return Ok(Fill::Some);
+            }
+            let input = &mut self.input;
+            match read_scratch(&mut self.io, cx, |bytes| {
+                input.extend_from_slice(bytes);
+                bytes.len()
+            }) {
+                Poll::Pending => return Ok(Fill::Empty),
+                Poll::Ready(Ok(0)) => self.intake = Intake::Ended,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+        Ok(Fill::Empty)
+    }
+
+    /// How much may be gathered before requests are taken out.
+    fn input_bytes_max(&self) -> usize {
+        match self.reading {
+            Reading::Whole { needed, .. } => INPUT_BYTES_TYPICAL.max(needed),
+            Reading::Chunked { .. } => INPUT_BYTES_TYPICAL,
+        }
+    }
+
+    /// Takes every whole request out of the input.
+    fn take_requests(&mut self) {
+        let mut input = std::mem::take(&mut self.input);
+        let before = self.slots.len();
+        while self.intake != Intake::Stopped && !self.is_full() {
+            match self.take_request(&mut input) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(failure) => self.refuse(failure),
+            }
+        }
+        let unfinished = !input.is_empty() || matches!(self.reading, Reading::Chunked { .. });
+        self.slow.watch(self.slots.len() == before, unfinished && !self.is_full() && self.intake == Intake::Open);
+        if self.intake != Intake::Stopped && !input.is_empty() {
+            self.input = input;
+        }
+    }
+
+    /// Takes one request; false if not all of it has come.
+    fn take_request(&mut self, input: &mut BytesMut) -> Result<bool, Failure> {
+        match &mut self.reading {
+            Reading::Whole { needed, .. } if input.len() < *needed => Ok(false),
+            Reading::Whole { .. } => self.take_whole(input),
+            Reading::Chunked { body, .. } => {
+                let Some(body) = body.take(input)? else { return Ok(false) };
+                if let Reading::Chunked { target, facts, .. } = std::mem::replace(&mut self.reading, Reading::START) {
+                    self.request(&target, &facts, None, &body);
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    fn take_whole(&mut self, input: &mut BytesMut) -> Result<bool, Failure> {
+        let Some(Head { target, size, facts, refused }) = parse(input)? else { return Ok(false) };
+        match facts.body {
+            Framing::Length(body) if input.len() < size + body => {
+                self.continue_due = facts.expects_continue;
+                self.reading = Reading::Whole { needed: size + body, _room: self.service.room(body)? };
+                Ok(false)
+            }
+            Framing::Length(body) => {
+                self.request(target, &facts, refused, &input[size..size + body]);
+                self.reading = Reading::START;
+                input.advance(size + body);
+                Ok(true)
+            }
+            // The body of a refused request is not worth reading, and only its end would tell where to go on.
+            Framing::Chunked if refused.is_some() => Err(refused.unwrap_or_else(too_slow)),
+            Framing::Chunked => {
+                self.continue_due = facts.expects_continue;
+                let (target, _room) = (target.to_owned(), self.service.room(limits::REQUEST_BODY_BYTES_MAX)?);
+                input.advance(size);
+                self.reading = Reading::Chunked { target, facts, body: Chunked::default(), _room };
+                Ok(true)
+            }
+        }
+    }
+
+    /// Answers with an error and takes no more requests.
+    fn refuse(&mut self, failure: Failure) {
+        self.intake = Intake::Stopped;
+        let (exchange, step) = Exchange::refused(&self.service, failure);
+        self.begin(exchange, step, false, 0);
+    }
+
+    fn request(&mut self, target: &str, facts: &Facts, refused: Option<Failure>, body: &[u8]) {
+        self.continue_due = false;
+        let (exchange, step) = match (facts.method, refused) {
+            (Some(method), None) => {
+                let (actor, wishes, own_id) = (self.actor, facts.wishes, self.ids.next_id());
+                Exchange::begin(&self.service, &Arrived { actor, method, target, wishes, own_id, body })
+            }
+            (_, refused) => {
+                Exchange::refused(&self.service, refused.unwrap_or_else(|| malformed("the request has no method")))
+            }
+        };
+        if !facts.keep_alive {
+            self.intake = Intake::Stopped;
+        }
+        self.begin(exchange, step, facts.keep_alive, body.len());
+    }
+
+    fn begin(&mut self, exchange: Exchange, step: Step, keep_alive: bool, body_size: usize) {
+        let seq = self.first.wrapping_add(self.slots.len() as u32);
+        self.in_flight_bytes += body_size;
+        self.slots.push_back(Slot { exchange, response: None, keep_alive, body_size });
+        self.step(seq, step);
+    }
+
+    /// Carries out a step of request `seq`, which is in flight.
+    fn step(&mut self, seq: u32, step: Step) {
+        let token = self.postbox.token(seq);
+        // A plan that took the pool came out; if it is no write, later writes need not wait for it.
+        let place = self.unsubmitted.iter().position(|(waiting, _)| *waiting == seq);
+        match step {
+            Step::Submit(request) => {
+                let request = ClientRequest { token, ..request };
+                match place {
+                    Some(place) => self.unsubmitted[place].1 = Some(request),
+                    None if self.unsubmitted.is_empty() => self.batch.push(request),
+                    None => self.unsubmitted.push_back((seq, Some(request))),
+                }
+                return;
+            }
+            Step::PoolPlan(job) => {
+                self.unsubmitted.push_back((seq, None));
+                return pool::run(Arc::clone(&self.service.office), token, job);
+            }
+            Step::Done(response) => {
+                let place = seq.wrapping_sub(self.first) as usize;
+                self.slots[place].response = Some(response);
+            }
+            Step::Query(query) => self.service.manager.event(NodeEvent::Query { token, query }),
+            Step::ReadIndex => self.service.read_index(token),
+            Step::Wait(seqno) => self.service.wait(seqno, token),
+            Step::PoolRead(job) => pool::run(Arc::clone(&self.service.office), token, job),
+        }
+        if let Some(place) = place {
+            self.unsubmitted.remove(place);
+        }
+    }
+
+    /// Hands the node all writes whose turn it is, in one message.
+    fn submit(&mut self) {
+        while let Some((_, Some(_))) = self.unsubmitted.front() {
+            self.batch.extend(self.unsubmitted.pop_front().and_then(|(_, request)| request));
+        }
+        if !self.batch.is_empty() {
+            self.service.manager.event(NodeEvent::Requests(std::mem::take(&mut self.batch)));
+        }
+    }
+
+    /// Writes the answers whose turn it is.
+    fn answer(&mut self) {
+        while self.output.len() < OUTPUT_BYTES_MAX
+            && let Some(slot) = self.slots.pop_front_if(|slot| slot.response.is_some())
+        {
+            self.first = self.first.wrapping_add(1);
+            self.in_flight_bytes -= slot.body_size;
+            if let Some(response) = slot.response {
+                response.write(!slot.keep_alive, &mut self.output);
+            }
+        }
+        // An interim answer has its turn too (RFC 9110, section 15.2).
+        if self.continue_due && self.slots.is_empty() {
+            self.continue_due = false;
+            self.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while !self.output.is_empty() {
+            match Pin::new(&mut self.io).poll_write(cx, &self.output) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(size)) => self.output.advance(size),
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+            self.flushed = false;
+        }
+        if !self.flushed && Pin::new(&mut self.io).poll_flush(cx)?.is_ready() {
+            self.flushed = true;
+            if self.output.capacity() > OUTPUT_BYTES_KEPT {
+                self.output = BytesMut::new();
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether so much waits that no further request is taken.
+    fn is_full(&self) -> bool {
+        self.slots.len() >= IN_FLIGHT_MAX
+            || self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX
+            || self.output.len() >= OUTPUT_BYTES_MAX
+    }
+}
+
+/// Notices a client that takes too long to send one request.
+#[derive(Default)]
+struct Slow {
+    deadline: Option<Instant>,
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Slow {
+    /// Takes in whether a request is unfinished, and whether it is the same one as before.
+    fn watch(&mut self, same: bool, unfinished: bool) {
+        if !unfinished {
+            self.deadline = None;
+        } else if self.deadline.is_none() || !same {
+            self.deadline = Some(Instant::now() + REQUEST_TIME_MAX);
+        }
+    }
+
+    /// Ready when the time is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else { return Poll::Pending };
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        while alarm.as_mut().poll(cx).is_ready() {
+            // The alarm is set again only when it goes off, because most requests finish long before.
+            if Instant::now() >= deadline {
+                self.deadline = None;
+                return Poll::Ready(());
+            }
+            alarm.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}
+
+fn too_slow() -> Failure {
+    Failure::new(408, "RequestTimeout", "the request took too long to arrive", "send it again, faster")
+}
+
+/// The most requests in flight on one connection: four times what load generators use.
+const IN_FLIGHT_MAX: usize = 4_096;
+
+/// The most bytes of bodies in flight on one connection: two requests of the largest size.
+const IN_FLIGHT_BYTES_MAX: usize = 2 * limits::REQUEST_BODY_BYTES_MAX;
+
+/// How much input is gathered before requests are taken out of it: a burst of a few thousand small ones.
+const INPUT_BYTES_TYPICAL: usize = 256 << 10;
+
+/// How much output may wait before no more answers are written: a slow reader costs no more memory than this.
+const OUTPUT_BYTES_MAX: usize = 256 << 10;
+
+/// How much memory for output an idle connection keeps.
+const OUTPUT_BYTES_KEPT: usize = 16 << 10;
+
+/// How many bursts are worked off before other connections have their turn.
+const ROUNDS_MAX: usize = 4;
+
+/// How long one request may take to arrive: the largest one over a slow line.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+#[path = "h1_tests.rs"]
+mod tests;

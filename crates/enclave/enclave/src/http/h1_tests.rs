@@ -1,0 +1,471 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use synod_node::{Event as NodeEvent, QueryAnswer, Refusal};
+use synod_types::ActorId;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::testing::{ACTOR, World, error_code, settle};
+
+struct Client {
+    far: DuplexStream,
+    session: JoinHandle<io::Result<()>>,
+    received: Vec<u8>,
+}
+
+fn connect(world: &World, actor: ActorId, pipe: usize) -> Client {
+    let (far, near) = duplex(pipe);
+    let session = Session::new(near, Arc::clone(&world.service), actor);
+    Client { far, session: tokio::spawn(session.run()), received: Vec::new() }
+}
+
+fn client(world: &World) -> Client {
+    connect(world, ACTOR, 1 << 20)
+}
+
+impl Client {
+    async fn send(&mut self, text: &str) {
+        self.far.write_all(text.as_bytes()).await.unwrap();
+        settle().await;
+    }
+
+    /// All that has come by now, as (status, body); heads are checked for what every answer has.
+    async fn answers(&mut self) -> Vec<(u16, String)> {
+        settle().await;
+        let mut part = vec![0; 1 << 20];
+        while let Ok(Ok(size @ 1..)) = tokio::time::timeout(Duration::ZERO, self.far.read(&mut part)).await {
+            self.received.extend_from_slice(&part[..size]);
+            settle().await;
+        }
+        let mut answers = Vec::new();
+        loop {
+            let mut headers = [httparse::EMPTY_HEADER; 8];
+            let mut head = httparse::Response::new(&mut headers);
+            let Ok(httparse::Status::Complete(size)) = head.parse(&self.received) else { return answers };
+            let status = head.code.unwrap();
+            let length = head.headers.iter().find(|header| header.name == "content-length");
+            let length = length.map_or(0, |header| str::from_utf8(header.value).unwrap().parse().unwrap());
+            let body = String::from_utf8(self.received[size..size + length].to_vec()).unwrap();
+            answers.push((status, body));
+            self.received.drain(..size + length);
+        }
+    }
+
+    async fn statuses(&mut self) -> Vec<u16> {
+        self.answers().await.into_iter().map(|(status, _)| status).collect()
+    }
+
+    /// Whether the session has said goodbye.
+    async fn is_closed(&mut self) -> bool {
+        settle().await;
+        self.session.is_finished()
+    }
+}
+
+fn put(key: &str, body: &str) -> String {
+    format!("PUT /app/box/{key} HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+fn get(key: &str) -> String {
+    get_with(key, "")
+}
+
+fn get_with(key: &str, headers: &str) -> String {
+    format!("GET /app/box/{key} HTTP/1.1\r\nhost: a\r\n{headers}\r\n")
+}
+
+fn ok(body: &str) -> (u16, String) {
+    (200, body.to_owned())
+}
+
+#[tokio::test]
+async fn answers_come_in_the_order_of_requests_whatever_the_order_of_commits() {
+    let world = World::new();
+    let mut client = client(&world);
+    client.send(&[put("a", "1"), get("a"), put("b", "2"), put("c", "3")].concat()).await;
+    let submitted = world.submitted();
+    assert_eq!(submitted.iter().map(Vec::len).collect::<Vec<_>>(), [3], "one message for the burst");
+    for place in [2, 1] {
+        world.commit(&submitted[0][place]);
+        assert_eq!(client.answers().await, []);
+    }
+    world.commit(&submitted[0][0]);
+    let nothing = (404, "nothing kept".to_owned());
+    assert_eq!(client.answers().await, [ok("kept a"), nothing, ok("kept b"), ok("kept c")]);
+    client.send(&get("c")).await;
+    assert_eq!(client.answers().await, [ok("3")]);
+}
+
+#[tokio::test]
+async fn requests_are_found_however_their_bytes_arrive() {
+    let world = World::new();
+    for step in [1, 2, 7, 50] {
+        let mut client = client(&world);
+        let text = [put("a", "123"), get("a"), put("b", "")].concat();
+        for part in text.as_bytes().chunks(step) {
+            client.far.write_all(part).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        settle().await;
+        for request in world.submitted().concat() {
+            world.commit(&request);
+        }
+        assert_eq!(client.answers().await.len(), 3, "{step}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_gets_its_transaction_id_and_the_request_id_it_asked_for() {
+    let world = World::new();
+    let mut client = client(&world);
+    let id = "000102030405060708090a0b0c0d0e0f";
+    client.send(&format!("PUT /app/box/a HTTP/1.1\r\nhost: a\r\nsynod-request-id: {id}\r\n\r\n")).await;
+    client.send(&[put("b", ""), put("c", "")].concat()).await;
+    let requests = world.submitted().concat();
+    assert_eq!(requests[0].request_id.to_hex(), id);
+    assert_ne!(requests[1].request_id, requests[2].request_id);
+    world.commit(&requests[0]);
+    settle().await;
+    let mut text = vec![0; 4096];
+    let size = client.far.read(&mut text).await.unwrap();
+    let text = String::from_utf8_lossy(&text[..size]);
+    assert!(text.contains("synod-txid: 2.2\r\n"), "{text}");
+}
+
+#[tokio::test]
+async fn malformed_input_is_answered_in_its_turn_and_ends_the_connection() {
+    let world = World::new();
+    let mut client = client(&world);
+    client.send(&format!("{}NONSENSE\r\n\r\n{}", put("a", "1"), get("a"))).await;
+    assert_eq!(client.answers().await, []);
+    world.commit(&world.submitted()[0][0]);
+    let answers = client.answers().await;
+    assert_eq!(answers.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [200, 400]);
+    assert_eq!(error_code(&answers[1].1), "MalformedRequest");
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn every_kind_of_bad_request_has_its_error_and_others_are_served_on() {
+    let world = World::new();
+    let mut good = client(&world);
+    for (text, status, code) in [
+        ("GET /x HTTP/1.1\r\n\r\n".to_owned(), 400, "MalformedRequest"),
+        ("PUT /app/box/a HTTP/1.1\r\nhost: a\r\ncontent-length: 8388609\r\n\r\n".to_owned(), 413, "BodyTooLarge"),
+        (format!("GET /{} HTTP/1.1\r\n", "a".repeat(20_000)), 431, "HeadTooLarge"),
+        (
+            "PUT /app/box/a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".to_owned(),
+            400,
+            "MalformedRequest",
+        ),
+        (
+            "PUT /app/box/a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n".to_owned(),
+            501,
+            "TransferEncodingNotServed",
+        ),
+    ] {
+        let mut bad = client(&world);
+        bad.send(&text).await;
+        let answers = bad.answers().await;
+        assert_eq!((answers[0].0, error_code(&answers[0].1).as_str()), (status, code), "{text}");
+        assert!(bad.is_closed().await, "{text}");
+        good.send(&get("a")).await;
+        assert_eq!(good.statuses().await, [404]);
+    }
+    for (text, status, code) in [
+        ("BREW /x HTTP/1.1\r\nhost: a\r\n\r\n", 405, "MethodNotAllowed"),
+        ("GET /x HTTP/1.1\r\nhost: a\r\n\r\n", 404, "NoSuchPath"),
+        ("GET /app/nothing/x HTTP/1.1\r\nhost: a\r\n\r\n", 404, "NoSuchAdapter"),
+        ("GET /app/box/x HTTP/1.1\r\nhost: a\r\nsynod-at-least: 1\r\n\r\n", 400, "HeaderNotValid"),
+    ] {
+        good.send(text).await;
+        let answers = good.answers().await;
+        assert_eq!((answers[0].0, error_code(&answers[0].1).as_str()), (status, code), "{text}");
+        assert!(!good.is_closed().await);
+    }
+}
+
+#[tokio::test]
+async fn a_chunked_body_is_put_together() {
+    let world = World::new();
+    let mut client = client(&world);
+    let head = "PUT /app/box/a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+    for part in [head, "3\r\nabc\r\n", "2\r\nde\r\n0\r\n", &format!("\r\n{}", get("a"))] {
+        client.send(part).await;
+    }
+    let requests = world.submitted().concat();
+    assert_eq!(requests[0].calls, [Bytes::from_static(b"a=abcde")]);
+    world.commit(&requests[0]);
+    assert_eq!(client.statuses().await, [200, 404]);
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_our_word_hears_it_in_its_turn() {
+    let world = World::new();
+    let mut client = client(&world);
+    client.send(&put("a", "1")).await;
+    client.send("PUT /app/box/b HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n").await;
+    assert_eq!(client.answers().await, [], "not before the answer to the first request");
+    world.commit(&world.submitted()[0][0]);
+    assert_eq!(client.statuses().await, [200, 100]);
+    client.send("xy").await;
+    world.commit(&world.submitted()[0][0]);
+    assert_eq!(client.answers().await, [ok("kept b")]);
+}
+
+#[tokio::test]
+async fn no_more_requests_are_in_flight_than_the_limit_and_the_rest_follow() {
+    let world = World::new();
+    let mut client = connect(&world, ACTOR, 4 << 20);
+    client.send(&(0..IN_FLIGHT_MAX + 100).map(|i| put(&i.to_string(), "x")).collect::<String>()).await;
+    let submitted = world.submitted().concat();
+    assert_eq!(submitted.len(), IN_FLIGHT_MAX);
+    for request in &submitted[..60] {
+        world.commit(request);
+    }
+    assert_eq!(client.answers().await.len(), 60);
+    assert_eq!(world.submitted().concat().len(), 60);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_costs_bounded_memory_and_is_served_when_it_reads() {
+    let world = World::new();
+    let mut client = connect(&world, ACTOR, 1 << 16);
+    let body = "x".repeat(60_000);
+    client.send(&put("a", &body)).await;
+    // Bodies above a few KiB are planned in the pool, whose threads are not the test's.
+    let request = wait_for(|| world.submitted().pop()).await.remove(0);
+    world.commit(&request);
+    assert_eq!(client.statuses().await, [200]);
+    let count = 200;
+    for _ in 0..count {
+        client.far.write_all(get("a").as_bytes()).await.unwrap();
+    }
+    settle().await;
+    // Then it reads.
+    let mut served = 0;
+    while served < count {
+        let answers = client.answers().await;
+        assert!(answers.iter().all(|(status, found)| *status == 200 && found.len() == body.len()));
+        served += answers.len();
+    }
+}
+
+async fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    loop {
+        match look() {
+            Some(found) => return found,
+            None => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn writes_keep_their_order_when_the_first_takes_long_to_plan() {
+    let world = World::new();
+    let mut client = client(&world);
+    let long = "x".repeat(100_000);
+    client.send(&[put("a", &long), put("b", "1"), get("c"), put("d", "2")].concat()).await;
+    let mut requests = Vec::new();
+    while requests.len() < 3 {
+        requests.extend(wait_for(|| world.submitted().into_iter().next()).await);
+    }
+    let keys: Vec<_> = requests.iter().map(|request| request.calls[0][0]).collect();
+    assert_eq!(keys, *b"abd");
+    for request in &requests {
+        world.commit(request);
+    }
+    assert_eq!(client.statuses().await, [200, 200, 404, 200]);
+}
+
+#[tokio::test]
+async fn a_read_that_takes_long_runs_in_the_pool_and_a_panic_there_is_an_error() {
+    let world = World::new();
+    let mut client = client(&world);
+    client.send(&[get("slow"), get("panic"), get("a")].concat()).await;
+    let mut statuses = Vec::new();
+    while statuses.len() < 3 {
+        statuses.extend(client.statuses().await);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(statuses, [404, 500, 404]);
+}
+
+#[tokio::test]
+async fn a_read_waits_until_the_node_has_applied_enough() {
+    let world = World::new();
+    let mut client = client(&world);
+    client.send(&put("a", "1")).await;
+    let request = world.submitted()[0][0].clone();
+    client.send(&get_with("a", "synod-at-least: 2.2\r\n")).await;
+    let (answer, last) = world.execute(&request);
+    world.service.office.deliver(request.token, Event::Response(Ok(answer)));
+    assert_eq!(client.answers().await, [ok("kept a")], "the read waits");
+    world.publish(last);
+    assert_eq!(client.answers().await, [ok("1")]);
+}
+
+#[tokio::test]
+async fn a_read_that_waits_in_vain_is_told() {
+    let world = World::new();
+    let mut client = client(&world);
+    client.send(&get_with("a", "synod-at-least: 2.9\r\n")).await;
+    let later = std::time::Instant::now() + crate::waits::WAIT_TIME_MAX;
+    for token in world.service.waits.take_expired(later) {
+        world.service.office.deliver(token, Event::Expired);
+    }
+    let answers = client.answers().await;
+    assert_eq!((answers[0].0, error_code(&answers[0].1).as_str()), (503, "NotYetApplied"));
+}
+
+#[tokio::test]
+async fn linearizable_reads_share_a_question_that_is_younger_than_they_are() {
+    let world = World::new();
+    let mut client = client(&world);
+    let read = get_with("a", "synod-consistency: linearizable\r\n");
+    client.send(&read).await;
+    client.send(&read.repeat(5)).await;
+    let queries = world.queries();
+    assert_eq!(queries.len(), 1, "the five wait for the next question");
+    world.answer(queries[0].0, Ok(QueryAnswer::ReadIndex("2.1".parse().unwrap())));
+    assert_eq!(client.statuses().await, [404]);
+    let queries = world.queries();
+    assert_eq!(queries.len(), 1);
+    world.answer(queries[0].0, Ok(QueryAnswer::ReadIndex("2.2".parse().unwrap())));
+    assert_eq!(client.answers().await, [], "2.2 is not applied here yet");
+    let request = ClientRequest {
+        token: 0,
+        actor: ACTOR,
+        request_id: Default::default(),
+        adapter: synod_types::AdapterId(0),
+        calls: vec![Bytes::from_static(b"a=1")],
+    };
+    let (_, last) = world.execute(&request);
+    world.publish(last);
+    assert_eq!(client.answers().await, vec![ok("1"); 5]);
+}
+
+#[tokio::test]
+async fn many_calls_make_one_answer_from_a_snapshot_that_holds_their_writes() {
+    let world = World::new();
+    for count in [3, 100] {
+        let mut client = client(&world);
+        client.send(&format!("POST /app/box/{count} HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+        let request = world.submitted()[0][0].clone();
+        let (answer, last) = world.execute(&request);
+        world.service.office.deliver(request.token, Event::Response(Ok(answer)));
+        assert_eq!(client.answers().await, []);
+        world.publish(last);
+        let mut answers = Vec::new();
+        while answers.is_empty() {
+            answers = client.answers().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(answers, [ok(&format!("{count} replies, {count} kept"))]);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_node_has_its_status_and_code() {
+    let world = World::new();
+    let mut client = client(&world);
+    for (refusal, status, code) in [
+        (Refusal::TooManyPending, 503, "TooManyPending"),
+        (Refusal::NoLeader, 503, "NoLeader"),
+        (Refusal::NotAuthorized, 403, "NotAuthorized"),
+    ] {
+        client.send(&put("a", "1")).await;
+        let token = world.submitted()[0][0].token;
+        world.service.office.deliver(token, Event::Response(Err(refusal)));
+        let answers = client.answers().await;
+        assert_eq!((answers[0].0, error_code(&answers[0].1).as_str()), (status, code));
+    }
+}
+
+#[tokio::test]
+async fn who_is_no_actor_is_told_so_at_every_path() {
+    let world = World::new();
+    let mut client = connect(&world, ActorId([9; 32]), 1 << 16);
+    client.send(&[put("a", "1"), get("a"), "GET /node/status HTTP/1.1\r\nhost: a\r\n\r\n".into()].concat()).await;
+    let answers = client.answers().await;
+    assert!(answers.iter().all(|(status, body)| *status == 403 && error_code(body) == "NotAuthorized"), "{answers:?}");
+    assert_eq!(answers.len(), 3);
+}
+
+#[tokio::test]
+async fn the_node_is_asked_for_what_it_alone_knows() {
+    let world = World::new();
+    let mut client = client(&world);
+    let ask = |path: &str| format!("GET /node/{path} HTTP/1.1\r\nhost: a\r\n\r\n");
+    client.send(&[ask("tx/2.5"), ask("receipt/2.1"), ask("commit")].concat()).await;
+    let queries = world.queries();
+    world.answer(queries[1].0, Err(Refusal::NotCommitted));
+    world.answer(queries[0].0, Ok(QueryAnswer::Transaction(synod_node::TxStatus::Pending)));
+    let answers = client.answers().await;
+    assert_eq!(answers[0].1, r#"{"status":"Pending","txid":"2.5"}"#);
+    assert_eq!((answers[1].0, error_code(&answers[1].1).as_str()), (404, "NotCommitted"));
+    assert_eq!(answers[2].1, r#"{"committed":"2.1"}"#);
+    client.send(&ask("metrics")).await;
+    assert!(client.answers().await[0].1.contains("\nsynod_failures_total 1\n"));
+}
+
+#[tokio::test]
+async fn a_client_that_asks_to_end_or_ends_is_answered_first() {
+    let world = World::new();
+    let mut asking = client(&world);
+    asking.send(&format!("{}{}", get_with("a", "connection: close\r\n"), get("b"))).await;
+    assert_eq!(asking.statuses().await, [404], "nothing behind it is served");
+    assert!(asking.is_closed().await);
+
+    let mut ending = client(&world);
+    ending.send(&put("a", "1")).await;
+    ending.far.shutdown().await.unwrap();
+    assert!(!ending.is_closed().await);
+    world.commit(&world.submitted()[0][0]);
+    assert_eq!(ending.statuses().await, [200]);
+    assert!(ending.is_closed().await);
+}
+
+#[tokio::test]
+async fn an_end_in_the_middle_of_a_request_just_ends() {
+    let world = World::new();
+    let mut client = client(&world);
+    client.send("PUT /app/box/a HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nab").await;
+    client.far.shutdown().await.unwrap();
+    assert!(client.is_closed().await);
+    assert!(world.submitted().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_takes_too_long_to_arrive_ends_the_connection() {
+    let world = World::new();
+    let mut slow = client(&world);
+    slow.send("GET /app/box/a HTTP/1.1\r\n").await;
+    let mut busy = client(&world);
+    busy.send("GET").await;
+    for _ in 0..7 {
+        tokio::time::advance(Duration::from_secs(10)).await;
+        // Never whole at the end of a burst, yet each request comes in time.
+        busy.send(" /app/box/a HTTP/1.1\r\nhost: a\r\n\r\nGET").await;
+    }
+    let answers = slow.answers().await;
+    assert_eq!((answers[0].0, error_code(&answers[0].1).as_str()), (408, "RequestTimeout"));
+    assert!(slow.is_closed().await);
+    assert!(!busy.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_gets_no_answers_and_leaves_nothing_behind() {
+    let world = World::new();
+    let mut client = client(&world);
+    client.send(&put("a", "1")).await;
+    drop(client.far);
+    let request = world.submitted()[0][0].clone();
+    world.commit(&request);
+    // Writing the answer fails, and with it the session ends.
+    settle().await;
+    assert!(client.session.is_finished());
+    world.service.manager.event(NodeEvent::Timeout);
+}

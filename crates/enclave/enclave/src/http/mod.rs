@@ -1,0 +1,8 @@
+//! HTTP: the small part of it that nodes speak.
+
+pub mod chunked;
+pub mod error;
+pub mod h1;
+pub mod h2;
+pub mod head;
+pub mod response;

@@ -1,0 +1,251 @@
+//! The manager's thread: owns the node, and does what it says.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use synod_node::{Action, Event, Node, Probe, Role, Stage};
+use synod_types::boundary::{Append, Ticket, ToHost};
+use synod_types::{Seqno, TxId};
+use synod_worker::ToWorker;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::clock::Clock;
+use crate::hub::ToHub;
+use crate::manager_port::ToManager;
+use crate::peers::Peers;
+use crate::service::Service;
+use crate::stream::HostSink;
+
+/// The node and all that it speaks to.
+pub struct Manager {
+    /// The node.
+    pub node: Node,
+    /// Its time.
+    pub clock: Clock,
+    /// What the sessions share.
+    pub service: Arc<Service>,
+    /// The host.
+    pub host: HostSink,
+    /// The other nodes.
+    pub peers: Arc<Peers>,
+    /// The worker.
+    pub worker: Sender<Vec<ToWorker>>,
+    /// The sessions.
+    pub hub: UnboundedSender<ToHub>,
+}
+
+impl Manager {
+    /// Works until the node stops, and says why it did.
+    pub fn run(mut self, inbox: &Receiver<ToManager>) -> String {
+        self.node.set_probe(BlockProbe { service: Arc::clone(&self.service), last: Instant::now() });
+        let mut figures = Figures::default();
+        loop {
+            let Some(first) = self.wait(inbox) else { return "every other part is gone".into() };
+            let mut requests = Vec::new();
+            let mut others = Vec::new();
+            let rest = std::iter::from_fn(|| inbox.try_recv().ok()).take(MESSAGES_AT_ONCE);
+            for message in std::iter::once(first).chain(rest) {
+                match message {
+                    // One event for all: the node looks for a block to close after each.
+                    ToManager::Event(Event::Requests(more)) if requests.is_empty() => requests = more,
+                    ToManager::Event(Event::Requests(more)) => requests.extend(more),
+                    other => others.push(other),
+                }
+            }
+            if !requests.is_empty() {
+                figures.arrived(&requests);
+                self.node.handle(self.clock.now(), Event::Requests(requests));
+            }
+            for message in others {
+                self.handle(message, &mut figures);
+            }
+            if let Some(reason) = self.act(&mut figures) {
+                return reason;
+            }
+        }
+    }
+
+    /// The next message, or the timeout as one. `None` if nobody can send any.
+    fn wait(&self, inbox: &Receiver<ToManager>) -> Option<ToManager> {
+        let result = match self.node.poll_timeout() {
+            Some(at) => inbox.recv_timeout(at.since(self.clock.now())),
+            None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match result {
+            Ok(message) => Some(message),
+            Err(RecvTimeoutError::Timeout) => Some(ToManager::Event(Event::Timeout)),
+            Err(RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    fn handle(&mut self, message: ToManager, figures: &mut Figures) {
+        let metrics = &self.service.metrics;
+        let event = match message {
+            ToManager::Event(event) => event,
+            // The room goes back at the end of this call, when the message is worked off.
+            ToManager::Peer { from, bytes, room } => {
+                self.node.handle(self.clock.now(), Event::PeerMessage { from, bytes });
+                return drop(room);
+            }
+        };
+        match &event {
+            Event::Persisted(ticket) => figures.persisted(*ticket, |time| metrics.sync.observe(time)),
+            Event::Executed(_) => figures.executed(|time| metrics.execute.observe(time)),
+            _ => {}
+        }
+        self.node.handle(self.clock.now(), event);
+    }
+
+    /// Does all that the node wants done; gives the reason if it stopped.
+    fn act(&mut self, figures: &mut Figures) -> Option<String> {
+        let mut to_worker = Vec::new();
+        let mut responses = Vec::new();
+        let mut stopped = None;
+        while let Some(action) = self.node.poll_action() {
+            match action {
+                Action::Send { to, bytes } => {
+                    self.peers.send(to, bytes, &self.service.metrics.peer_messages_dropped);
+                }
+                Action::Append(append) => {
+                    figures.appended(&append, self.node.status().role == Role::Leader);
+                    (self.host)(ToHost::Append(append));
+                }
+                Action::ReadLedger { ticket, range } => (self.host)(ToHost::ReadLedger { ticket, range }),
+                Action::Worker(message) => {
+                    if let ToWorker::Execute(execute) = &message {
+                        let queue = &self.service.metrics.queue;
+                        figures.executing(execute.calls.len(), |time, calls| queue.observe_times(time, calls));
+                    }
+                    to_worker.push(message);
+                }
+                Action::Respond(more) if responses.is_empty() => responses = more,
+                Action::Respond(more) => responses.extend(more),
+                Action::Answer { token, result } => self.to_hub(ToHub::Answer { token, result }),
+                Action::Committed(txid) => self.committed(txid, figures),
+                Action::Stop { reason } => stopped = Some(reason.to_string()),
+            }
+        }
+        // After the views of what it commits are known, since sessions see a snapshot as soon as it is there.
+        if !to_worker.is_empty() {
+            // The worker ends only after this thread, or by a failed assertion, which ends the process.
+            let _ = self.worker.send(to_worker);
+        }
+        if !responses.is_empty() {
+            self.to_hub(ToHub::Responses(responses));
+        }
+        figures.drop_requests_unless(|| self.node.status().role == Role::Leader);
+        stopped
+    }
+
+    fn committed(&self, txid: TxId, figures: &mut Figures) {
+        let metrics = &self.service.metrics;
+        let before = self.service.views.last();
+        metrics.blocks.count();
+        metrics.transactions.add(txid.seqno.0.saturating_sub(before.seqno.0));
+        self.service.views.committed(txid);
+        figures.committed(txid.seqno, |time| metrics.replicate.observe(time));
+    }
+
+    fn to_hub(&self, message: ToHub) {
+        // The sessions end only after this thread has.
+        let _ = self.hub.send(message);
+    }
+}
+
+/// When what began, for the histograms.
+#[derive(Debug, Default)]
+struct Figures {
+    /// Requests that wait for execution: when they came, and their calls.
+    waiting: VecDeque<(Instant, u64)>,
+    /// When the worker was handed blocks that it has not finished.
+    executing: VecDeque<Instant>,
+    /// When the disk was handed what is not yet synced.
+    syncing: VecDeque<(Ticket, Instant)>,
+    /// Blocks of this leader that are not committed: their last transaction, and when they went out.
+    replicating: VecDeque<(Seqno, Instant)>,
+}
+
+impl Figures {
+    fn arrived(&mut self, requests: &[synod_node::ClientRequest]) {
+        let calls = requests.iter().map(|request| request.calls.len() as u64).sum();
+        self.waiting.push_back((Instant::now(), calls));
+    }
+
+    /// Requests are executed in the order in which they came, so that the oldest calls are the ones that begin.
+    /// Forwarded ones are not counted, so with many of them this shows too short a wait.
+    fn executing(&mut self, calls: usize, mut observe: impl FnMut(Duration, u64)) {
+        let now = Instant::now();
+        let mut left = calls as u64;
+        while left > 0
+            && let Some((since, waiting)) = self.waiting.front_mut()
+        {
+            let begun = left.min(*waiting);
+            observe(now.duration_since(*since), begun);
+            left -= begun;
+            *waiting -= begun;
+            if *waiting == 0 {
+                self.waiting.pop_front();
+            }
+        }
+        self.executing.push_back(now);
+    }
+
+    /// A follower forwards its requests and executes none.
+    fn drop_requests_unless(&mut self, is_leader: impl FnOnce() -> bool) {
+        if !self.waiting.is_empty() && !is_leader() {
+            self.waiting.clear();
+        }
+    }
+
+    fn executed(&mut self, observe: impl FnOnce(Duration)) {
+        if let Some(since) = self.executing.pop_front() {
+            observe(since.elapsed());
+        }
+    }
+
+    fn appended(&mut self, append: &Append, is_leader: bool) {
+        let now = Instant::now();
+        self.syncing.push_back((append.ticket, now));
+        if append.truncate_from.is_some() {
+            self.replicating.clear();
+        }
+        let blocks = append.records.iter().filter(|record| is_leader && record.count > 0);
+        self.replicating.extend(blocks.map(|block| (Seqno(block.first_seqno.0 + u64::from(block.count) - 1), now)));
+    }
+
+    fn persisted(&mut self, ticket: Ticket, mut observe: impl FnMut(Duration)) {
+        while let Some((_, since)) = self.syncing.pop_front_if(|(waiting, _)| *waiting <= ticket) {
+            observe(since.elapsed());
+        }
+    }
+
+    fn committed(&mut self, upto: Seqno, mut observe: impl FnMut(Duration)) {
+        while let Some((_, since)) = self.replicating.pop_front_if(|(last, _)| *last <= upto) {
+            observe(since.elapsed());
+        }
+    }
+}
+
+/// Measures sealing and signing.
+struct BlockProbe {
+    service: Arc<Service>,
+    last: Instant,
+}
+
+impl Probe for BlockProbe {
+    fn passed(&mut self, stage: Stage) {
+        let now = Instant::now();
+        let took = now.duration_since(self.last);
+        match stage {
+            Stage::Executed => {}
+            Stage::Sealed => self.service.metrics.seal.observe(took),
+            Stage::Signed => self.service.metrics.sign.observe(took),
+        }
+        self.last = now;
+    }
+}
+
+/// How many messages are handled before the node's actions are done.
+const MESSAGES_AT_ONCE: usize = 256;

@@ -1,0 +1,249 @@
+//! Channels between nodes: one TLS connection for each pair, for both directions.
+//!
+//! The node with the lower id dials the one with the higher id, so that there is never a question
+//! which of two connections counts; it tries again with growing pauses for as long as it runs. A
+//! connection that a dialler makes anew replaces the one before it.
+//!
+//! ```text
+//! frame: size u32 little-endian, at most PEER_MESSAGE_BYTES_MAX, then so many bytes; size 0 is a sign of life
+//! ```
+//! Messages may be lost, and only together with their connection or when too many wait: then the
+//! oldest go first, since consensus sends newer ones in their place.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use synod_node::Event as NodeEvent;
+use synod_types::{NodeId, Untrusted, limits};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
+
+use crate::manager_port::{ManagerPort, Room, ToManager};
+use crate::metrics::Counter;
+use crate::scratch::read_scratch;
+
+/// The channels to all other nodes.
+#[derive(Debug)]
+pub struct Peers {
+    own: NodeId,
+    links: BTreeMap<NodeId, Arc<Link>>,
+}
+
+/// The channel to one node, whether it stands or not.
+#[derive(Debug)]
+pub struct Link {
+    waiting: Mutex<Waiting>,
+    wake: Notify,
+    /// Room for messages that have come and are not handled.
+    room: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// The number of the connection in use; 0 before the first.
+    connection: u64,
+    is_connected: bool,
+    messages: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl Peers {
+    /// Channels from node `own` to `others`.
+    pub fn new(own: NodeId, others: impl IntoIterator<Item = NodeId>) -> Self {
+        let link = || {
+            let room = Arc::new(Semaphore::new(RECEIVED_BYTES_MAX));
+            Arc::new(Link { waiting: Mutex::default(), wake: Notify::new(), room })
+        };
+        let links = others.into_iter().filter(|other| *other != own).map(|other| (other, link())).collect();
+        Self { own, links }
+    }
+
+    /// The nodes that this one dials.
+    pub fn to_dial(&self) -> impl Iterator<Item = NodeId> {
+        self.links.keys().copied().filter(|other| self.own < *other)
+    }
+
+    /// Whether `other` is a node that dials this one.
+    pub fn may_dial(&self, other: NodeId) -> bool {
+        other < self.own && self.links.contains_key(&other)
+    }
+
+    /// Sends a message, unless there is no connection. Never blocks.
+    pub fn send(&self, to: NodeId, message: Bytes, dropped: &Counter) {
+        let Some(link) = self.links.get(&to) else { return };
+        let mut waiting = link.lock();
+        if !waiting.is_connected {
+            return;
+        }
+        waiting.bytes += message.len();
+        waiting.messages.push_back(message);
+        // One message may be larger than the limit; then it waits alone.
+        while waiting.bytes > SENDING_BYTES_MAX && waiting.messages.len() > 1 {
+            let oldest = waiting.messages.pop_front().map_or(0, |oldest| oldest.len());
+            waiting.bytes -= oldest;
+            dropped.count();
+        }
+        drop(waiting);
+        link.wake.notify_one();
+    }
+
+    /// Carries messages to and from `peer` over `io` until the connection ends or is replaced.
+    ///
+    /// # Errors
+    /// Why it ended.
+    pub async fn carry<S>(&self, peer: NodeId, io: S, manager: &ManagerPort) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Some(link) = self.links.get(&peer) else { return Err(io::ErrorKind::NotFound.into()) };
+        let connection = link.begin();
+        manager.event(NodeEvent::PeerConnected(peer));
+        let (reader, writer) = tokio::io::split(io);
+        let result = tokio::select! {
+            result = receive(peer, reader, link, manager) => result,
+            result = send(writer, link, connection) => result,
+        };
+        link.end(connection);
+        result
+    }
+}
+
+impl Link {
+    /// A new connection replaces the one before it, and begins without messages.
+    fn begin(&self) -> u64 {
+        let mut waiting = self.lock();
+        *waiting = Waiting { connection: waiting.connection + 1, is_connected: true, ..Waiting::default() };
+        let connection = waiting.connection;
+        drop(waiting);
+        self.wake.notify_one();
+        connection
+    }
+
+    fn end(&self, connection: u64) {
+        let mut waiting = self.lock();
+        if waiting.connection == connection {
+            *waiting = Waiting { connection, ..Waiting::default() };
+        }
+    }
+
+    /// Takes messages for `connection`, as frames; `None` once another connection replaced it.
+    fn take(&self, connection: u64, frames: &mut BytesMut) -> Option<usize> {
+        let mut waiting = self.lock();
+        if waiting.connection != connection {
+            // Its successor may be waiting for this wake-up.
+            self.wake.notify_one();
+            return None;
+        }
+        let mut count = 0;
+        while frames.len() < FRAMES_BYTES_TYPICAL
+            && let Some(message) = waiting.messages.pop_front()
+        {
+            waiting.bytes -= message.len();
+            put_frame(&message, frames);
+            count += 1;
+        }
+        Some(count)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn send<S: AsyncRead + AsyncWrite>(mut io: WriteHalf<S>, link: &Link, connection: u64) -> io::Result<()> {
+    let mut frames = BytesMut::new();
+    loop {
+        let Some(count) = link.take(connection, &mut frames) else {
+            return Err(io::Error::other("replaced by a newer connection"));
+        };
+        if count == 0 {
+            if timeout(SIGN_OF_LIFE_INTERVAL, link.wake.notified()).await.is_ok() {
+                continue;
+            }
+            put_frame(&[], &mut frames);
+        }
+        io.write_all_buf(&mut frames).await?;
+        io.flush().await?;
+        if frames.capacity() > FRAMES_BYTES_TYPICAL {
+            frames = BytesMut::new();
+        }
+    }
+}
+
+async fn receive<S>(peer: NodeId, mut io: ReadHalf<S>, link: &Link, manager: &ManagerPort) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut input = BytesMut::new();
+    loop {
+        let read = std::future::poll_fn(|cx| {
+            read_scratch(&mut io, cx, |bytes| {
+                input.extend_from_slice(bytes);
+                bytes.len()
+            })
+        });
+        match timeout(SILENCE_MAX, read).await {
+            Ok(Ok(0)) => return Ok(()),
+            Ok(result) => result?,
+            Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, "no sign of life")),
+        };
+        while let Some(message) = take_frame(&mut input)? {
+            if message.is_empty() {
+                continue;
+            }
+            let room = Room::take(&link.room, message.len()).await;
+            manager.send(ToManager::Peer { from: peer, bytes: Untrusted::new(message), room });
+        }
+    }
+}
+
+fn put_frame(message: &[u8], out: &mut BytesMut) {
+    let size = u32::try_from(message.len()).expect("messages are capped far below 4 GiB");
+    out.reserve(SIZE_BYTES + message.len());
+    out.extend_from_slice(&size.to_le_bytes());
+    out.extend_from_slice(message);
+}
+
+/// Takes one frame off the front; `None` if not all of it has come.
+fn take_frame(input: &mut BytesMut) -> io::Result<Option<Bytes>> {
+    let Some(size) = input.first_chunk::<SIZE_BYTES>() else { return Ok(None) };
+    let size = u32::from_le_bytes(*size) as usize;
+    if size > limits::PEER_MESSAGE_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a message above the limit"));
+    }
+    if input.len() < SIZE_BYTES + size {
+        return Ok(None);
+    }
+    input.advance(SIZE_BYTES);
+    Ok(Some(input.split_to(size).freeze()))
+}
+
+const SIZE_BYTES: usize = 4;
+
+/// How many bytes may wait to be sent to one node: a few of the largest messages.
+const SENDING_BYTES_MAX: usize = 4 * limits::PEER_MESSAGE_BYTES_MAX;
+
+/// How many bytes of one node's messages may wait to be handled; at least one message of the largest size.
+const RECEIVED_BYTES_MAX: usize = 2 * limits::PEER_MESSAGE_BYTES_MAX;
+
+/// How many bytes of frames are written at once.
+const FRAMES_BYTES_TYPICAL: usize = 256 << 10;
+
+/// How often a node that has nothing to say shows that it lives.
+const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// After how long without a sign of life a connection counts as lost. Messages and their confirmations
+/// may be held up by a sync or a large block, not by as much as this.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// The pauses between attempts to dial a node that does not answer: short at first, because most
+/// nodes are only restarting.
+pub const DIAL_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+
+#[cfg(test)]
+#[path = "peers_tests.rs"]
+mod tests;

@@ -1,0 +1,153 @@
+use std::sync::mpsc::{Receiver, channel};
+
+use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+
+use super::*;
+use crate::testing::settle;
+
+const ONE: NodeId = NodeId(1);
+const TWO: NodeId = NodeId(2);
+
+struct World {
+    peers: Arc<Peers>,
+    manager: ManagerPort,
+    inbox: Receiver<ToManager>,
+    dropped: Counter,
+}
+
+fn world() -> World {
+    let (sender, inbox) = channel();
+    let peers = Arc::new(Peers::new(ONE, [ONE, TWO]));
+    World { peers, manager: ManagerPort::new(sender), inbox, dropped: Counter::default() }
+}
+
+impl World {
+    fn connect(&self, pipe: usize) -> (DuplexStream, tokio::task::JoinHandle<io::Result<()>>) {
+        let (far, near) = duplex(pipe);
+        let (peers, manager) = (Arc::clone(&self.peers), self.manager.clone());
+        (far, tokio::spawn(async move { peers.carry(TWO, near, &manager).await }))
+    }
+
+    fn send(&self, message: Vec<u8>) {
+        self.peers.send(TWO, message.into(), &self.dropped);
+    }
+
+    /// The messages that came, with the room they take.
+    fn received(&self) -> Vec<(Vec<u8>, Room)> {
+        let message = |message| match message {
+            ToManager::Peer { from: TWO, bytes, room } => Some((bytes.check(Ok::<_, ()>).unwrap().to_vec(), room)),
+            ToManager::Event(NodeEvent::PeerConnected(TWO)) => None,
+            other => panic!("{other:?}"),
+        };
+        self.inbox.try_iter().filter_map(message).collect()
+    }
+}
+
+fn frame(message: &[u8]) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    put_frame(message, &mut out);
+    out.to_vec()
+}
+
+#[tokio::test]
+async fn messages_arrive_whole_however_their_bytes_do() {
+    let world = world();
+    let (mut far, _task) = world.connect(1 << 20);
+    let wire = [frame(b"one"), frame(b""), frame(&[7; 1000]), frame(b"three")].concat();
+    for part in wire.chunks(3) {
+        far.write_all(part).await.unwrap();
+    }
+    settle().await;
+    let received: Vec<_> = world.received().into_iter().map(|(message, _)| message).collect();
+    assert_eq!(received, [b"one".to_vec(), vec![7; 1000], b"three".to_vec()]);
+}
+
+#[tokio::test]
+async fn messages_are_sent_in_order_and_none_before_there_is_a_connection() {
+    let world = world();
+    world.send(b"lost".to_vec());
+    let (mut far, _task) = world.connect(1 << 20);
+    settle().await;
+    world.send(b"one".to_vec());
+    world.send(b"two".to_vec());
+    let mut wire = vec![0; 14];
+    far.read_exact(&mut wire).await.unwrap();
+    assert_eq!(wire, [frame(b"one"), frame(b"two")].concat());
+}
+
+#[tokio::test]
+async fn a_message_above_the_limit_ends_the_connection_before_it_is_read() {
+    let world = world();
+    let (mut far, task) = world.connect(1 << 20);
+    far.write_all(&(limits::PEER_MESSAGE_BYTES_MAX as u32 + 1).to_le_bytes()).await.unwrap();
+    assert_eq!(task.await.unwrap().unwrap_err().kind(), io::ErrorKind::InvalidData);
+}
+
+#[tokio::test]
+async fn a_new_connection_replaces_the_old_one() {
+    let world = world();
+    let (_old, old_task) = world.connect(1 << 20);
+    settle().await;
+    let (mut new, _new_task) = world.connect(1 << 20);
+    settle().await;
+    assert!(old_task.await.unwrap().is_err());
+    world.send(b"x".to_vec());
+    let mut wire = vec![0; 5];
+    new.read_exact(&mut wire).await.unwrap();
+    assert_eq!(wire, frame(b"x"));
+}
+
+#[tokio::test]
+async fn the_oldest_messages_are_dropped_when_the_other_node_takes_none() {
+    let world = world();
+    let (_far, _task) = world.connect(10);
+    settle().await;
+    for _ in 0..10 {
+        world.send(vec![0; SENDING_BYTES_MAX / 2]);
+    }
+    assert_eq!(world.dropped.get(), 8);
+}
+
+#[tokio::test]
+async fn a_node_whose_messages_are_not_handled_is_read_no_further() {
+    let world = world();
+    let (mut far, _task) = world.connect(1 << 20);
+    let sender = tokio::spawn(async move {
+        for _ in 0..3 {
+            far.write_all(&frame(&vec![0; limits::PEER_MESSAGE_BYTES_MAX])).await.unwrap();
+        }
+        far
+    });
+    let mut held = Vec::new();
+    while held.len() < 2 {
+        settle().await;
+        held.extend(world.received());
+    }
+    settle().await;
+    assert!(world.received().is_empty(), "the third waits for room");
+    held.clear();
+    while held.is_empty() {
+        settle().await;
+        held.extend(world.received());
+    }
+    sender.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_node_is_given_up_and_an_idle_one_shows_that_it_lives() {
+    let world = world();
+    let (mut far, task) = world.connect(1 << 20);
+    let started = tokio::time::Instant::now();
+    assert_eq!(task.await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+    assert_eq!(started.elapsed().as_secs(), SILENCE_MAX.as_secs());
+    let mut signs = Vec::new();
+    far.read_to_end(&mut signs).await.unwrap();
+    assert!(signs.len() >= 4 * SIZE_BYTES && signs.iter().all(|byte| *byte == 0), "{signs:?}");
+}
+
+#[test]
+fn the_lower_id_dials_the_higher() {
+    let peers = Peers::new(TWO, [1, 2, 3].map(NodeId));
+    assert_eq!(peers.to_dial().collect::<Vec<_>>(), [NodeId(3)]);
+    assert!(peers.may_dial(ONE) && !peers.may_dial(NodeId(3)) && !peers.may_dial(NodeId(0)) && !peers.may_dial(TWO));
+}

@@ -1,0 +1,128 @@
+//! What all sessions of a node share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use synod_node::{Event as NodeEvent, Query, QueryAnswer, Refusal};
+use synod_types::{ActorId, Seqno, TxId};
+use synod_worker::{ActorFacts, Committed, Reader};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::http::error::Failure;
+use crate::mailbox::{Event, PostOffice};
+use crate::manager_port::ManagerPort;
+use crate::metrics::Metrics;
+use crate::views::Views;
+use crate::waits::Waits;
+
+/// What all sessions of a node share.
+pub struct Service {
+    /// Committed snapshots and the adapters' frontends.
+    pub reader: Reader,
+    /// Who may ask for anything.
+    pub actors: HashMap<ActorId, ActorFacts>,
+    /// The node.
+    pub manager: ManagerPort,
+    /// Where answers arrive.
+    pub office: Arc<PostOffice>,
+    /// What waits for a commit.
+    pub waits: Waits,
+    /// The views of committed transactions.
+    pub views: Views,
+    /// Figures.
+    pub metrics: Metrics,
+    /// Room for large bodies that are on their way in, in KiB.
+    bodies: Arc<Semaphore>,
+    read_indexes: Mutex<ReadIndexes>,
+}
+
+/// Linearizable reads share questions to the leader: one is under way at a time, and a read that comes
+/// meanwhile waits for the next one, because the answer must be younger than the read.
+#[derive(Debug, Default)]
+struct ReadIndexes {
+    asked: Vec<u64>,
+    next: Vec<u64>,
+    under_way: bool,
+}
+
+impl Service {
+    /// Sessions for these actors, answered from `reader` and by `manager`.
+    pub fn new(reader: Reader, actors: impl IntoIterator<Item = ActorFacts>, manager: ManagerPort) -> Self {
+        Self {
+            reader,
+            actors: actors.into_iter().map(|facts| (facts.id, facts)).collect(),
+            manager,
+            office: Arc::default(),
+            waits: Waits::default(),
+            views: Views::default(),
+            metrics: Metrics::default(),
+            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX >> 10)),
+            read_indexes: Mutex::default(),
+        }
+    }
+
+    /// The latest committed snapshot, and the id of its last transaction.
+    pub fn snapshot(&self) -> (Arc<Committed>, TxId) {
+        let latest = self.reader.latest();
+        let txid = self.views.txid(latest.seqno);
+        (latest, txid)
+    }
+
+    /// Lets `token` wait until `seqno` is published; it hears [`Event::Reached`], perhaps at once.
+    pub fn wait(&self, seqno: Seqno, token: u64) {
+        if !self.waits.add(seqno, token, || self.reader.latest().seqno) {
+            self.office.deliver(token, Event::Reached);
+        }
+    }
+
+    /// Takes room for a body of `size` bytes that is on its way in. Small ones need none.
+    ///
+    /// # Errors
+    /// If there is no room: answer, then close.
+    pub fn room(&self, size: usize) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+        if size <= BODY_BYTES_SMALL {
+            return Ok(None);
+        }
+        let permits = u32::try_from(size >> 10).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.bodies).try_acquire_many_owned(permits);
+        permit.map(Some).map_err(|_| Failure::from(Refusal::TooManyPending))
+    }
+
+    /// Asks from which transaction on a read is linearizable, if it began now.
+    pub fn read_index(&self, token: u64) {
+        let mut reads = self.read_indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        reads.next.push(token);
+        self.ask(&mut reads);
+    }
+
+    /// The node has answered; true if the token was the one of [`Service::read_index`].
+    pub fn answered_read_index(&self, token: u64, result: &Result<QueryAnswer, Refusal>) -> bool {
+        if token != READ_INDEX_TOKEN {
+            return false;
+        }
+        let mut reads = self.read_indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        for token in std::mem::take(&mut reads.asked) {
+            self.office.deliver(token, Event::Answer(result.clone()));
+        }
+        reads.under_way = false;
+        self.ask(&mut reads);
+        true
+    }
+
+    fn ask(&self, reads: &mut ReadIndexes) {
+        if !reads.under_way && !reads.next.is_empty() {
+            reads.under_way = true;
+            reads.asked = std::mem::take(&mut reads.next);
+            self.manager.event(NodeEvent::Query { token: READ_INDEX_TOKEN, query: Query::ReadIndex });
+        }
+    }
+}
+
+/// How many bytes of large bodies may be on their way in at once, over all connections.
+const BODIES_BYTES_MAX: usize = 512 << 20;
+
+/// Bodies up to this size are not counted: a connection may hold so much anyway.
+const BODY_BYTES_SMALL: usize = 64 << 10;
+
+/// Mailbox 0 is never given out.
+const READ_INDEX_TOKEN: u64 = 1;

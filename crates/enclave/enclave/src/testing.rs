@@ -1,0 +1,166 @@
+//! A small world around sessions: a real worker with one adapter, and a node that commits on demand.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use synod_kv::{Map, State, Tx, Value};
+use synod_node::{Answer, ClientRequest, Event as NodeEvent, Query, QueryAnswer, Refusal};
+use synod_types::{ActorId, Seqno, Time, TxId, View};
+use synod_worker::{
+    ActorFacts, ActorKind, Adapter, AdapterKit, Apply, BlockEnv, Call, CallContext, ContentType, Execute, Frontend,
+    Method, Plan, Reply, Request, SetupError, Then, ToWorker, Worker,
+};
+
+use crate::mailbox::Event;
+use crate::manager_port::{ManagerPort, ToManager};
+use crate::service::Service;
+
+/// The actor that may do everything.
+pub const ACTOR: ActorId = ActorId([1; 32]);
+
+const VALUES: Map<Bytes, Value> = Map::from_static("box.values");
+
+/// `PUT box/<key>` keeps the body, `GET box/<key>` gives it back, `POST box/<n>` makes n calls and adds up
+/// their replies, `GET box/slow` runs in the pool, `GET box/panic` panics there.
+struct BoxAdapter;
+
+impl Adapter for BoxAdapter {
+    fn genesis(&mut self, _: &mut Tx<'_>, _: &[u8]) -> Result<(), SetupError> {
+        Ok(())
+    }
+
+    fn execute(&mut self, tx: &mut Tx<'_>, _: &CallContext<'_>, input: &[u8]) -> Reply {
+        let mut parts = input.splitn(2, |byte| *byte == b'=');
+        let (key, value) = (parts.next().unwrap_or(b""), parts.next().unwrap_or(b""));
+        VALUES.put(tx, &Bytes::copy_from_slice(key), &Value::new(value));
+        Reply::text(200, format!("kept {}", String::from_utf8_lossy(key))).with_writes()
+    }
+}
+
+impl Frontend for BoxAdapter {
+    fn plan(&self, _: &ActorFacts, request: &Request<'_>) -> Plan {
+        match request.method {
+            Method::Get => Plan::Read(Bytes::copy_from_slice(request.path.as_bytes())),
+            Method::Put => {
+                let call = [request.path.as_bytes(), b"=", request.body].concat();
+                Plan::Execute { calls: vec![call.into()], then: Then::Reply }
+            }
+            Method::Post => {
+                let calls = (0..request.path.parse().unwrap()).map(|i| Bytes::from(format!("{i}=x"))).collect();
+                Plan::Execute { calls, then: Then::Finish(Bytes::from_static(b"sum")) }
+            }
+            Method::Delete => Plan::Answer(Reply::text(405, "kept for ever")),
+        }
+    }
+
+    fn read(&self, state: &State, _: &ActorFacts, query: &[u8]) -> Reply {
+        assert_ne!(query, b"panic", "as asked");
+        match VALUES.get(state, &Bytes::copy_from_slice(query)) {
+            Ok(Some(value)) => Reply::new(200, ContentType::Binary, value.to_bytes()),
+            _ => Reply::text(404, "nothing kept"),
+        }
+    }
+
+    fn takes_long(&self, query: &[u8]) -> bool {
+        query == b"slow" || query == b"panic"
+    }
+
+    fn finish(&self, state: &State, _: &ActorFacts, _: &[u8], replies: Vec<Reply>) -> Reply {
+        Reply::text(200, format!("{} replies, {} kept", replies.len(), state.len(VALUES.name())))
+    }
+}
+
+/// A service whose node is the test.
+pub struct World {
+    pub service: Arc<Service>,
+    worker: Mutex<Worker>,
+    inbox: Mutex<Receiver<ToManager>>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let kit = AdapterKit { name: "box", adapter: || Box::new(BoxAdapter), frontend: Arc::new(BoxAdapter) };
+        let worker = Worker::new(&[kit]);
+        let (sender, inbox) = channel();
+        let actor = ActorFacts { id: ACTOR, kind: ActorKind::Participant };
+        let service = Arc::new(Service::new(worker.reader(), [actor], ManagerPort::new(sender)));
+        let world = Self { service, worker: Mutex::new(worker), inbox: Mutex::new(inbox) };
+        let genesis = synod_kv::WriteSet::default();
+        let write_sets = vec![synod_types::Encode::to_bytes(&genesis).into()];
+        world.handle(ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets }));
+        world.publish(Seqno(1));
+        world
+    }
+
+    fn handle(&self, message: ToWorker) -> Option<synod_worker::Executed> {
+        self.worker.lock().unwrap().handle(message)
+    }
+
+    /// Commits up to `seqno`, and tells those who waited for it.
+    pub fn publish(&self, seqno: Seqno) {
+        self.service.views.committed(TxId::new(View(2), seqno));
+        self.handle(ToWorker::Commit { upto: seqno });
+        for token in self.service.waits.take_reached(seqno) {
+            self.service.office.deliver(token, Event::Reached);
+        }
+    }
+
+    /// What the sessions have sent since the last call, one list for each message.
+    pub fn submitted(&self) -> Vec<Vec<ClientRequest>> {
+        let requests = |message| match message {
+            ToManager::Event(NodeEvent::Requests(requests)) => requests,
+            other => panic!("{other:?}"),
+        };
+        self.inbox.lock().unwrap().try_iter().map(requests).collect()
+    }
+
+    /// The queries that the sessions have sent since the last call.
+    pub fn queries(&self) -> Vec<(u64, Query)> {
+        let query = |message| match message {
+            ToManager::Event(NodeEvent::Query { token, query }) => (token, query),
+            other => panic!("{other:?}"),
+        };
+        self.inbox.lock().unwrap().try_iter().map(query).collect()
+    }
+
+    /// Answers a query.
+    pub fn answer(&self, token: u64, result: Result<QueryAnswer, Refusal>) {
+        if !self.service.answered_read_index(token, &result) {
+            self.service.office.deliver(token, Event::Answer(result));
+        }
+    }
+
+    /// Executes a request as a block of its own, commits it and answers it.
+    pub fn commit(&self, request: &ClientRequest) {
+        let (answer, last) = self.execute(request);
+        self.publish(last);
+        self.service.office.deliver(request.token, Event::Response(Ok(answer)));
+    }
+
+    /// Executes a request as a block of its own.
+    pub fn execute(&self, request: &ClientRequest) -> (Answer, Seqno) {
+        let actor = ActorFacts { id: request.actor, kind: ActorKind::Participant };
+        let first_seqno = self.worker.lock().unwrap().tip().next();
+        let env = BlockEnv { view: View(2), first_seqno, time: Time(0), seed: [0; 32] };
+        let call = |input: &Bytes| Call { adapter: request.adapter, actor, input: input.clone() };
+        let calls: Vec<_> = request.calls.iter().map(call).collect();
+        let last = first_seqno.plus(calls.len() as u64 - 1);
+        let executed = self.handle(ToWorker::Execute(Execute { env, calls })).unwrap();
+        let replies = executed.outcomes.into_iter().map(|outcome| outcome.reply).collect();
+        (Answer { txid: TxId::new(View(2), last), replies }, last)
+    }
+}
+
+/// Lets every task run until none can go on.
+pub async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What the body of an error says.
+pub fn error_code(body: &str) -> String {
+    let json: serde_json::Value = serde_json::from_str(body).unwrap();
+    json["error"]["code"].as_str().unwrap().to_owned()
+}
