@@ -1,5 +1,7 @@
 //! A node's door in miniature: TLS with certificates on both sides, HTTP/1.1, answers from a function.
 
+#![allow(dead_code, reason = "each crate whose tests use this needs a part of it")]
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -50,7 +50,8 @@ impl Chain {
         let code = hex::decode(TOKEN_CODE.trim()).expect("the file holds what the compiler wrote");
         let receipt = self.send_first(client, None, code).await?;
         let address = receipt["contractAddress"].as_str().and_then(|text| text.parse::<Address>().ok());
-        let token = address.ok_or_else(|| Failure::new("the receipt of the token's deployment names no contract", NO_EVM))?;
+        let token =
+            address.ok_or_else(|| Failure::new("the receipt of the token's deployment names no contract", NO_EVM))?;
         let addresses: Vec<_> = self.senders.iter().map(|(account, _)| account.address).collect();
         for part in addresses.chunks(FUND_PER_TRANSACTION) {
             self.send_first(client, Some(token), fund_input(part)).await?;
@@ -124,7 +125,8 @@ impl Chain {
         let now: u64 = nonces(client, &accounts).await?.iter().sum();
         let before: u64 = self.senders.iter().map(|(_, nonce)| nonce).sum();
         if now - before != count {
-            complaints.push(format!("{count} transactions were acknowledged, the senders' nonces rose by {}", now - before));
+            complaints
+                .push(format!("{count} transactions were acknowledged, the senders' nonces rose by {}", now - before));
         }
         let step = acknowledged.len().div_ceil(RECEIPTS_CHECKED).max(1);
         for hash in acknowledged.iter().step_by(step) {
@@ -370,7 +372,8 @@ mod tests {
         assert_eq!(load.judge(two, &response), Ok(()));
         assert!(load.next().is_some());
         assert!(load.next().is_none());
-        let wrong = Response { status: 200, txid: None, body: r#"{"id":0,"error":{"message":"nonce too high"}}"#.into() };
+        let wrong =
+            Response { status: 200, txid: None, body: r#"{"id":0,"error":{"message":"nonce too high"}}"#.into() };
         assert!(load.judge(one, &wrong).unwrap_err().contains("nonce too high"));
         assert_eq!(load.acknowledged.len(), 1);
     }
@@ -393,9 +396,7 @@ mod tests {
     #[test]
     fn an_answer_that_does_not_name_each_transaction_is_wrong() {
         let hashes = [B256::repeat_byte(1), B256::repeat_byte(2)];
-        let check = |body: String| {
-            judge_hashes(&hashes, &Response { status: 200, txid: None, body: body.into() })
-        };
+        let check = |body: String| judge_hashes(&hashes, &Response { status: 200, txid: None, body: body.into() });
         let part = |id: usize, hash: B256| format!(r#"{{"id":{id},"result":"{hash}"}}"#);
         assert_eq!(check(format!("[{},{}]", part(1, hashes[1]), part(0, hashes[0]))), Ok(()));
         assert!(check(format!("[{}]", part(0, hashes[0]))).unwrap_err().contains("1 answers to 2"));

@@ -107,7 +107,10 @@ impl Workload for LogLoad {
         let request = if is_read {
             Request::get(path(key))
         } else {
-            Request::put(path(key), self.messages.bodies[usize::try_from(key).expect("keys are places in memory")].clone())
+            Request::put(
+                path(key),
+                self.messages.bodies[usize::try_from(key).expect("keys are places in memory")].clone(),
+            )
         };
         Some(Shot { request, tag: key << 1 | u64::from(is_read), transactions: 1 })
     }

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use synod_client::{Client, ClientOptions, Network};
 
-use crate::cli::{BenchCommand, BenchEvmArgs, BenchLogArgs, BenchReplayArgs, LoadArgs};
+use crate::cli::{BenchCommand, BenchEvmArgs, BenchLogArgs, LoadArgs};
 use crate::eth::bench_accounts;
 use crate::failure::Failure;
 use crate::output;
@@ -47,7 +47,10 @@ pub async fn bench(command: BenchCommand, json: bool) -> Result<ExitCode, Failur
 
 async fn log(args: BenchLogArgs) -> Result<Report, Failure> {
     if args.load.batch > 1 {
-        return Err(Failure::new("a log request holds one message", "leave out --batch; use --depth for more in flight"));
+        return Err(Failure::new(
+            "a log request holds one message",
+            "leave out --batch; use --depth for more in flight",
+        ));
     }
     let client = client(&args.load)?;
     let size = usize::try_from(args.size).expect("the command line caps it");
@@ -58,7 +61,13 @@ async fn log(args: BenchLogArgs) -> Result<Report, Failure> {
     let lanes = args.load.connections;
     let loads = (0..lanes).map(|lane| LogLoad::new(messages.clone(), args.reads, lane, lanes)).collect();
     let home = if args.reads == 100 { Home::Spread } else { Home::Leader };
-    let plan = Plan { load: &args.load, home, transactions: args.load.transactions, depth: 1, duration: Some(args.load.duration) };
+    let plan = Plan {
+        load: &args.load,
+        home,
+        transactions: args.load.transactions,
+        depth: 1,
+        duration: Some(args.load.duration),
+    };
     let mut run = run::run(&client, plan, loads).await?;
     let written = run.workloads.iter().map(|load| load.written).max().unwrap_or(0) * lanes;
     let written = if args.reads > 0 { args.keys } else { written };
@@ -88,7 +97,13 @@ async fn evm(args: BenchEvmArgs, workload: &str) -> Result<Report, Failure> {
     signing.finish_and_clear();
     let batch = usize::try_from(args.load.batch).expect("the command line caps it");
     loads.iter_mut().for_each(|load| load.batch = batch);
-    let plan = Plan { load: &args.load, home: Home::Leader, transactions: Some(count), depth: EVM_DEPTH, duration: Some(args.load.duration) };
+    let plan = Plan {
+        load: &args.load,
+        home: Home::Leader,
+        transactions: Some(count),
+        depth: EVM_DEPTH,
+        duration: Some(args.load.duration),
+    };
     let mut run = run::run(&client, plan, loads).await?;
     let acknowledged: Vec<_> = run.workloads.iter().flat_map(|load| load.acknowledged.iter().copied()).collect();
     for complaint in chain.verify(&client, &acknowledged, acknowledged.len() as u64).await? {

@@ -30,7 +30,10 @@ use crate::output;
 pub async fn replay(args: BenchReplayArgs) -> Result<Report, Failure> {
     for (given, name) in [(args.load.rate.is_some(), "--rate"), (args.load.transactions.is_some(), "--transactions")] {
         if given {
-            return Err(Failure::new(format!("{name} does not apply to a replay"), "leave it out: blocks are replayed whole"));
+            return Err(Failure::new(
+                format!("{name} does not apply to a replay"),
+                "leave it out: blocks are replayed whole",
+            ));
         }
     }
     let client = super::client(&args.load)?;
@@ -47,7 +50,8 @@ pub async fn replay(args: BenchReplayArgs) -> Result<Report, Failure> {
 
     let lanes = usize::try_from(args.load.connections).expect("the command line caps it").min(blocks.len());
     let shared: Vec<_> = blocks.into_iter().map(|block| Rc::new(RefCell::new(block))).collect();
-    let loads = (0..lanes).map(|lane| ReplayLoad::new(shared.iter().skip(lane).step_by(lanes).cloned().collect())).collect();
+    let loads =
+        (0..lanes).map(|lane| ReplayLoad::new(shared.iter().skip(lane).step_by(lanes).cloned().collect())).collect();
     let plan = Plan { load: &args.load, home: Home::Leader, transactions: None, depth: DEPTH, duration: None };
     let run = run::run(&client, plan, loads).await?;
     let mut report = run.report("replay");
@@ -82,7 +86,8 @@ impl Block {
         let state = json!({"chain_id": 1, "alloc": file.alloc, "blockHashes": file.block_hashes});
         let answer = client.send(Request::put(&*instance, state.to_string())).await?;
         if !answer.is_success() {
-            let hint = answer.error().and_then(|error| error.hint).unwrap_or("the network needs the adapter evm".into());
+            let hint =
+                answer.error().and_then(|error| error.hint).unwrap_or("the network needs the adapter evm".into());
             return Err(Failure::new(format!("creating the state before block {number}: {}", answer.summary()), hint));
         }
         let mut block = Self::new(number, raw.len() as u64, file.header());
@@ -207,24 +212,33 @@ mod tests {
     #[test]
     fn a_block_is_opened_sent_in_batches_and_closed_in_this_order() {
         let (mut load, _) = load();
-        let sent: Vec<_> = std::iter::from_fn(|| load.next()).map(|shot| (shot.request.path, shot.transactions)).collect();
-        let expected = [("blocks", 0), ("transactions", 2), ("transactions", 2), ("transactions", 1), ("blocks/close", 0)];
+        let sent: Vec<_> =
+            std::iter::from_fn(|| load.next()).map(|shot| (shot.request.path, shot.transactions)).collect();
+        let expected =
+            [("blocks", 0), ("transactions", 2), ("transactions", 2), ("transactions", 1), ("blocks/close", 0)];
         assert_eq!(sent, expected.map(|(path, count)| (format!("/app/evm/b/{path}"), count)));
     }
 
     #[test]
     fn a_block_is_right_only_if_all_that_its_header_says_was_computed() {
         let computed = json!({"gasUsed": "0x5208", "logsBloom": "0x00", "receiptsRoot": "0xaa"});
-        for (field, gas, bloom, root) in
-            [("", true, true, true), ("gasUsed", false, true, true), ("logsBloom", true, false, true), ("receiptsRoot", true, true, false)]
-        {
+        for (field, gas, bloom, root) in [
+            ("", true, true, true),
+            ("gasUsed", false, true, true),
+            ("logsBloom", true, false, true),
+            ("receiptsRoot", true, true, false),
+        ] {
             let (mut load, block) = load();
             let tags: Vec<_> = std::iter::from_fn(|| load.next()).map(|shot| shot.tag).collect();
             let mut computed = computed.clone();
             computed[field] = "0xbb".into();
             assert_eq!(load.judge(*tags.last().unwrap(), &ok(computed)), Ok(()));
             let report = block.borrow().report();
-            assert_eq!((report.gas_used_ok, report.logs_bloom_ok, report.receipts_root_ok), (gas, bloom, Some(root)), "{field}");
+            assert_eq!(
+                (report.gas_used_ok, report.logs_bloom_ok, report.receipts_root_ok),
+                (gas, bloom, Some(root)),
+                "{field}"
+            );
         }
     }
 
@@ -243,7 +257,10 @@ mod tests {
         let tags: Vec<_> = std::iter::from_fn(|| load.next()).map(|shot| shot.tag).collect();
         assert_eq!(load.judge(tags[1], &ok(json!({"transactions": 2}))), Ok(()));
         assert!(load.judge(tags[1], &ok(json!({"transactions": 1}))).unwrap_err().contains("2 transactions sent"));
-        let refused = Response { status: 400, ..ok(json!({"error": {"code": "TransactionRefused", "message": "nonce too low"}})) };
+        let refused = Response {
+            status: 400,
+            ..ok(json!({"error": {"code": "TransactionRefused", "message": "nonce too low"}}))
+        };
         assert!(load.judge(tags[1], &refused).unwrap_err().contains("nonce too low"));
     }
 }

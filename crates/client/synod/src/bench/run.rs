@@ -124,8 +124,11 @@ async fn home(client: &Client, plan: &Plan<'_>) -> Result<Option<usize>, Failure
 /// For how long to send.
 fn duration(plan: &Plan<'_>) -> Result<Duration, Failure> {
     let Some(seconds) = plan.duration else { return Ok(NO_END) };
-    let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero() && *duration <= NO_END);
-    duration.ok_or_else(|| Failure::new(format!("{seconds} s is no time to measure"), "--duration is a number of seconds above zero"))
+    let duration =
+        Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero() && *duration <= NO_END);
+    duration.ok_or_else(|| {
+        Failure::new(format!("{seconds} s is no time to measure"), "--duration is a number of seconds above zero")
+    })
 }
 
 /// The time between two requests of one lane.
@@ -133,7 +136,8 @@ fn interval(load: &LoadArgs, lanes: usize) -> Result<Option<Duration>, Failure> 
     let Some(rate) = load.rate else { return Ok(None) };
     #[expect(clippy::cast_precision_loss, reason = "both are small")]
     let seconds = load.batch as f64 * lanes as f64 / rate;
-    let interval = Duration::try_from_secs_f64(seconds).hint("--rate is a number above zero, in transactions per second")?;
+    let interval =
+        Duration::try_from_secs_f64(seconds).hint("--rate is a number above zero, in transactions per second")?;
     Ok(Some(interval.max(Duration::from_nanos(1))))
 }
 

@@ -8,10 +8,7 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::cli::{Cli, Command};
 
-#[path = "../../../client/tests/common/mod.rs"]
-mod common;
-
-use common::{Deed, Seen, Server, World};
+use crate::test_server::{Deed, Seen, Server, World};
 
 fn args(line: &str) -> BenchLogArgs {
     let line = format!("synod bench log --nodes unused --size 32 --keys 50 {line}");
@@ -139,12 +136,13 @@ async fn a_node_that_cannot_do_a_write_now_is_asked_again_under_the_same_id() {
 async fn a_refusal_is_an_error_and_so_is_an_answer_without_a_transaction() {
     let world = World::new();
     let count = AtomicUsize::new(0);
-    let server = Server::start(&world, move |seen| match count.fetch_add(usize::from(is_write(seen)), Ordering::Relaxed) {
-        7 if is_write(seen) => Deed::Answer(403, "", Vec::new()),
-        8 if is_write(seen) => Deed::Answer(200, "", Vec::new()),
-        _ => answer(seen),
-    })
-    .await;
+    let server =
+        Server::start(&world, move |seen| match count.fetch_add(usize::from(is_write(seen)), Ordering::Relaxed) {
+            7 if is_write(seen) => Deed::Answer(403, "", Vec::new()),
+            8 if is_write(seen) => Deed::Answer(200, "", Vec::new()),
+            _ => answer(seen),
+        })
+        .await;
     let (report, _) = run_log(&world, &[&server], "--transactions 20 --depth 1").await;
     assert_eq!((report.transactions, report.errors), (18, 2));
 }

@@ -39,9 +39,16 @@ fn verify(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
         }
         Err(failure) => return Err(wrong(&failure)),
     };
-    if json { output::json(&as_json(&report))? } else { output::text(&as_text(&report))? }
+    if json {
+        output::json(&as_json(&report))?
+    } else {
+        output::text(&as_text(&report))?
+    }
     if let Some(torn) = &report.torn_tail {
-        eprintln!("a torn write at byte {} of {}, as a crash leaves it: not counted, not tampering", torn.offset, torn.file);
+        eprintln!(
+            "a torn write at byte {} of {}, as a crash leaves it: not counted, not tampering",
+            torn.offset, torn.file
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -50,7 +57,8 @@ fn show(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
     if !json {
         output::text("index  view  kind         transactions        signer  committed  bytes  file:offset\n")?;
     }
-    let shown = walk(dir, |entry| if json { output::json(&entry_json(entry)) } else { output::text(&entry_text(entry)) })?;
+    let shown =
+        walk(dir, |entry| if json { output::json(&entry_json(entry)) } else { output::text(&entry_text(entry)) })?;
     shown.map(|_| ExitCode::SUCCESS).map_err(|failure| wrong(&failure))
 }
 
@@ -93,7 +101,8 @@ fn files(dir: &Path) -> Result<Vec<(PathBuf, u64)>, Failure> {
     let hint = "name a node's directory or its ledger directory";
     let inner = dir.join("ledger");
     let dir = if inner.is_dir() { inner } else { dir.to_path_buf() };
-    let entries = fs::read_dir(&dir).map_err(|error| Failure::new(format!("cannot read {}: {error}", dir.display()), hint))?;
+    let entries =
+        fs::read_dir(&dir).map_err(|error| Failure::new(format!("cannot read {}: {error}", dir.display()), hint))?;
     let mut files = Vec::new();
     for entry in entries {
         let entry = entry.hint(hint)?;
@@ -177,7 +186,10 @@ fn entry_json(entry: &VerifiedEntry<'_>) -> serde_json::Value {
 fn entry_text(entry: &VerifiedEntry<'_>) -> String {
     let (index, view, place) = (entry.index, entry.view, format!("{}:{}", entry.file, entry.offset));
     let Some(block) = entry.block else {
-        return format!("{index:>5}  {view:>4}  {:<11}  {:>18}  {:>6}  {:>9}  {:>5}  {place}\n", "engine", "", "", "", "");
+        return format!(
+            "{index:>5}  {view:>4}  {:<11}  {:>18}  {:>6}  {:>9}  {:>5}  {place}\n",
+            "engine", "", "", "", ""
+        );
     };
     let header = &block.header;
     let transactions = match header.count {

@@ -5,3 +5,4 @@ pub mod ledger;
 pub mod log;
 pub mod node;
 pub mod receipt;
+pub mod run_node;

@@ -1,9 +1,9 @@
 //! `synod node status`, and the door to `synod node run`.
 
 use serde::Serialize;
-use synod_client::{Client, ClientOptions, Network, NodeEntry, NodeStatus};
 use std::process::ExitCode;
 use std::time::Duration;
+use synod_client::{Client, ClientOptions, Network, NodeEntry, NodeStatus};
 
 use crate::bench::pid;
 use crate::cli::NetworkArgs;
@@ -81,7 +81,10 @@ pub async fn status(args: NetworkArgs, json: bool) -> Result<ExitCode, Failure> 
     }
     let silent = nodes.nodes.iter().filter(|node| node.role.is_none()).count();
     if silent > 0 {
-        eprintln!("hint: {silent} of {} nodes did not answer; see the file `log` in a node's directory", nodes.nodes.len());
+        eprintln!(
+            "hint: {silent} of {} nodes did not answer; see the file `log` in a node's directory",
+            nodes.nodes.len()
+        );
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

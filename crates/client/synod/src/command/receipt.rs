@@ -32,7 +32,8 @@ async fn get(args: ReceiptGetArgs, json: bool) -> Result<(), Failure> {
     }
     match &args.out {
         Some(path) => {
-            fs::write(path, &answer.body).hint(format!("name a file that you may write with --out, not {}", path.display()))?;
+            fs::write(path, &answer.body)
+                .hint(format!("name a file that you may write with --out, not {}", path.display()))?;
             eprintln!("receipt of {} is in {}", args.txid, path.display());
             Ok(())
         }

@@ -93,13 +93,16 @@ impl BlockFile {
     /// If one is not of a known form or does not give its hash.
     pub fn raw_transactions(&self) -> Result<Vec<Vec<u8>>, BlockFileError> {
         let not_valid = |_| BlockFileError::FieldNotValid { field: "transactions" };
-        let transactions: Vec<RpcTransaction> =
-            Vec::deserialize(&self.block["transactions"]).map_err(not_valid)?;
-        transactions.iter().enumerate().map(|(index, transaction)| {
-            let raw = transaction.raw().ok_or(BlockFileError::FieldNotValid { field: "transaction type" })?;
-            let hash = transaction.hash;
-            if keccak256(&raw) == hash { Ok(raw) } else { Err(BlockFileError::HashDiffers { index, hash }) }
-        }).collect()
+        let transactions: Vec<RpcTransaction> = Vec::deserialize(&self.block["transactions"]).map_err(not_valid)?;
+        transactions
+            .iter()
+            .enumerate()
+            .map(|(index, transaction)| {
+                let raw = transaction.raw().ok_or(BlockFileError::FieldNotValid { field: "transaction type" })?;
+                let hash = transaction.hash;
+                if keccak256(&raw) == hash { Ok(raw) } else { Err(BlockFileError::HashDiffers { index, hash }) }
+            })
+            .collect()
     }
 
     /// The block's header fields without its transactions.
@@ -115,11 +118,11 @@ impl BlockFile {
 /// A signed transaction in the form of JSON-RPC.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RpcTransaction {
+struct RpcTransaction {
     #[serde(rename = "type", default)]
     kind: U256,
     /// Its hash, as the file gives it.
-    pub hash: B256,
+    hash: B256,
     chain_id: Option<U256>,
     nonce: U256,
     gas_price: Option<U256>,
@@ -145,11 +148,13 @@ struct AccessListItem {
 
 impl RpcTransaction {
     /// The signed bytes; `None` for a type other than 0, 1 and 2 or a field missing.
-    pub fn raw(&self) -> Option<Vec<u8>> {
+    fn raw(&self) -> Option<Vec<u8>> {
         let kind = self.kind.to::<u64>();
         let list = match kind {
             0 => self.call(List::default().u256(self.nonce).u256(self.gas_price?)),
-            1 => self.call(List::default().u256(self.chain_id?).u256(self.nonce).u256(self.gas_price?)).list(self.accesses()),
+            1 => self
+                .call(List::default().u256(self.chain_id?).u256(self.nonce).u256(self.gas_price?))
+                .list(self.accesses()),
             2 => {
                 let fees = List::default()
                     .u256(self.chain_id?)
@@ -194,7 +199,8 @@ mod tests {
     fn transactions_of_each_type_are_put_back_into_the_bytes_that_were_signed() {
         // Real transactions of the main network: their hash tells whether the bytes are right.
         let block = include_str!("../../tests/data/transactions.json");
-        let file = BlockFile { block: serde_json::from_str(block).unwrap(), alloc: Value::Null, block_hashes: Value::Null };
+        let file =
+            BlockFile { block: serde_json::from_str(block).unwrap(), alloc: Value::Null, block_hashes: Value::Null };
         assert_eq!(file.raw_transactions().unwrap().len(), 4);
         assert_eq!(file.number().unwrap(), 15_538_827);
         assert!(file.header().get("transactions").is_none());

@@ -6,7 +6,9 @@ mod rlp;
 pub mod rpc;
 mod transaction;
 
-pub use account::{Account, BENCH_ACCOUNTS, bench_account, bench_accounts, dev_accounts};
-pub use block_file::{BlockFile, RpcTransaction};
+#[cfg(test)]
+pub use account::bench_account;
+pub use account::{Account, bench_accounts, dev_accounts};
+pub use block_file::BlockFile;
 pub use rlp::list_of as rlp_list;
 pub use transaction::{Call, sign};

@@ -76,7 +76,10 @@ mod tests {
         check(List::default(), &[0xc0]);
         check(List::default().bytes(b"cat").bytes(b"dog"), b"\xc8\x83cat\x83dog");
         check(List::default().u64(0).u64(15).u64(1024), &[0xc5, 0x80, 0x0f, 0x82, 0x04, 0x00]);
-        check(List::default().list(List::default()).list(List::default().list(List::default())), &[0xc3, 0xc0, 0xc1, 0xc0]);
+        check(
+            List::default().list(List::default()).list(List::default().list(List::default())),
+            &[0xc3, 0xc0, 0xc1, 0xc0],
+        );
         let long = List::default().bytes(b"Lorem ipsum dolor sit amet, consectetur adipisicing elit").finish();
         assert_eq!(&long[..4], &[0xf8, 0x3a, 0xb8, 0x38]);
         assert_eq!(long.len(), 60);

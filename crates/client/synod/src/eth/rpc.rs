@@ -41,8 +41,10 @@ pub async fn call(client: &Client, method: &str, params: Value) -> Result<Value,
 /// # Errors
 /// If there is no answer, or it does not answer every call.
 pub async fn batch(client: &Client, calls: &[(&str, Value)]) -> Result<Vec<Result<Value, String>>, RpcError> {
-    let body: Vec<Value> = calls.iter().enumerate().map(|(id, (method, params))| envelope(id, method, params)).collect();
-    let response = client.send(Request::post(LIVE_INSTANCE, serde_json::to_vec(&body).expect("JSON has a text"))).await?;
+    let body: Vec<Value> =
+        calls.iter().enumerate().map(|(id, (method, params))| envelope(id, method, params)).collect();
+    let response =
+        client.send(Request::post(LIVE_INSTANCE, serde_json::to_vec(&body).expect("JSON has a text"))).await?;
     let method = calls.first().map_or("nothing", |(method, _)| method).to_owned();
     results(&response, calls.len()).ok_or_else(|| RpcError::Refused { method, summary: response.summary() })
 }

@@ -63,7 +63,14 @@ mod tests {
     fn the_sender_recovers_from_a_signed_transaction() {
         // The last three items of the list are the signature: parity, and two numbers of 32 bytes each.
         let account = bench_account(3);
-        let call = Call { chain_id: 1337, nonce: 7, gas: 21_000, to: Some(account.address), value: U256::from(5), data: vec![] };
+        let call = Call {
+            chain_id: 1337,
+            nonce: 7,
+            gas: 21_000,
+            to: Some(account.address),
+            value: U256::from(5),
+            data: vec![],
+        };
         let (raw, hash) = sign(&call, &account.secret);
         assert_eq!((raw[0], hash), (2, keccak256(&raw)));
         let tail = &raw[raw.len() - 67..];
@@ -71,8 +78,7 @@ mod tests {
         let mut compact = [0; 64];
         compact[..32].copy_from_slice(&tail[2..34]);
         compact[32..].copy_from_slice(&tail[35..]);
-        let signature =
-            RecoverableSignature::from_compact(&compact, RecoveryId::try_from(parity).unwrap()).unwrap();
+        let signature = RecoverableSignature::from_compact(&compact, RecoveryId::try_from(parity).unwrap()).unwrap();
         let digest = Message::from_digest(keccak256(typed(unsigned(&call))).0);
         let key = SECP256K1.recover_ecdsa(digest, &signature).unwrap().serialize_uncompressed();
         assert_eq!(&keccak256(&key[1..])[12..], account.address.as_slice());

@@ -65,7 +65,10 @@ impl Gateway {
 fn port_taken(port: u16, error: io::Error) -> Failure {
     if error.kind() == io::ErrorKind::AddrInUse {
         let message = format!("port {port} of 127.0.0.1 is taken by another program");
-        return Failure::new(message, format!("choose another, as in --rpc-port {}, or --rpc-port 0 for a free one", port.saturating_add(1)));
+        return Failure::new(
+            message,
+            format!("choose another, as in --rpc-port {}, or --rpc-port 0 for a free one", port.saturating_add(1)),
+        );
     }
     Failure::new(format!("cannot listen on port {port} of 127.0.0.1: {error}"), "choose another --rpc-port")
 }

@@ -61,7 +61,10 @@ async fn converse(stream: TcpStream, door: &Door) {
 
 async fn answer(request: Request<Incoming>, door: &Door) -> Answer {
     if !is_local(request.headers()) {
-        return text(StatusCode::FORBIDDEN, "the gateway serves this machine: use 127.0.0.1 or localhost as the host\n");
+        return text(
+            StatusCode::FORBIDDEN,
+            "the gateway serves this machine: use 127.0.0.1 or localhost as the host\n",
+        );
     }
     let Ok(allowed) = allowed_origin(request.headers(), &door.origins) else {
         return text(StatusCode::FORBIDDEN, "the gateway does not serve pages of this origin\n");

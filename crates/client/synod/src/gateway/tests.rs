@@ -7,10 +7,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 
-#[path = "../../../client/tests/common/mod.rs"]
-mod common;
-
-use common::{Deed, Seen, Server, World};
+use crate::test_server::{Deed, Seen, Server, World};
 
 /// An answer: status, head, body.
 struct Answer {
@@ -47,7 +44,8 @@ async fn ask(stream: &mut TcpStream, method: &str, headers: &str, body: &[u8]) -
         assert!(stream.read_buf(&mut input).await.unwrap() > 0, "the gateway closed the connection");
     };
     let head = String::from_utf8(input[..end].to_vec()).unwrap().to_ascii_lowercase();
-    let size = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |text| text.parse().unwrap());
+    let size =
+        head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |text| text.parse().unwrap());
     while input.len() < end + size {
         assert!(stream.read_buf(&mut input).await.unwrap() > 0, "the gateway closed the connection");
     }
@@ -117,9 +115,15 @@ async fn browsers_get_what_they_ask_for_before_they_post() {
     let world = World::new();
     let node = Server::start(&world, accept()).await;
     let mut stream = TcpStream::connect(start(world.network(&[&node])).await).await.unwrap();
-    let answer = ask(&mut stream, "OPTIONS", "origin: https://wallet.example\r\naccess-control-request-method: POST\r\n", b"").await;
+    let answer =
+        ask(&mut stream, "OPTIONS", "origin: https://wallet.example\r\naccess-control-request-method: POST\r\n", b"")
+            .await;
     assert_eq!(answer.status, 204);
-    for header in ["access-control-allow-origin: *", "access-control-allow-headers: content-type", "access-control-allow-methods: post"] {
+    for header in [
+        "access-control-allow-origin: *",
+        "access-control-allow-headers: content-type",
+        "access-control-allow-methods: post",
+    ] {
         assert!(answer.head.contains(header), "{header} is not in {}", answer.head);
     }
     let answer = ask(&mut stream, "POST", "origin: https://wallet.example\r\n", b"{}").await;

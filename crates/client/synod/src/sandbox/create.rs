@@ -8,6 +8,7 @@ use serde_json::json;
 use synod_crypto::x509::{Validity, actor_certificate, node_certificate, service_certificate};
 use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys, random_bytes};
 use synod_ledger::SealedBlock;
+
 use synod_node::{AdapterEntry, Genesis, Rules};
 use synod_types::boundary::LogRecord;
 use synod_types::chunk::{FileHeader, append_record, file_name};
@@ -73,8 +74,10 @@ pub fn create(dir: &NetworkDir, nodes: u64, members: u64) -> Result<(), Failure>
 pub fn network_of(ledger: &std::path::Path) -> Result<synod_types::Digest, Failure> {
     let first = ledger.join(file_name(synod_types::LogIndex(1)));
     let hint = "the directory holds no whole network: remove it, or name another --dir";
-    let bytes = fs::read(&first).map_err(|error| Failure::new(format!("cannot read {}: {error}", first.display()), hint))?;
-    let scan = synod_types::chunk::Scan::new(Bytes::from(bytes)).map_err(|damage| Failure::new(format!("{damage:?}"), hint))?;
+    let bytes =
+        fs::read(&first).map_err(|error| Failure::new(format!("cannot read {}: {error}", first.display()), hint))?;
+    let scan = synod_types::chunk::Scan::new(Bytes::from(bytes))
+        .map_err(|damage| Failure::new(format!("{damage:?}"), hint))?;
     Ok(scan.header().ok_or_else(|| Failure::new(format!("{} is empty", first.display()), hint))?.network)
 }
 
@@ -110,16 +113,15 @@ fn evm_settings() -> Bytes {
 }
 
 fn accounts() -> String {
-    let line = |account: &crate::eth::Account| {
-        json!({"address": account.address.to_checksum(None), "private_key": account.secret_hex()})
-    };
+    let line = |account: &crate::eth::Account| json!({"address": account.address.to_checksum(None), "private_key": account.secret_hex()});
     let lines: Vec<_> = dev_accounts().iter().map(line).collect();
     serde_json::to_string_pretty(&lines).expect("JSON has a text")
 }
 
 /// What the network began with, for people: the ledger's first block holds the same, sealed.
 fn describe(genesis: &Genesis) -> String {
-    let mut text = String::from("# What this network began with. For reading: the ledger's genesis block is what counts.\n");
+    let mut text =
+        String::from("# What this network began with. For reading: the ledger's genesis block is what counts.\n");
     text += &format!("time = {} # seconds since 1970\n", genesis.time.seconds());
     let rules = &genesis.rules;
     text += &format!(
@@ -166,7 +168,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let network = NetworkDir::lock(dir.path()).unwrap();
         create(&network, 3, 2).unwrap();
-        for file in ["service.crt", "genesis.toml", "accounts.json", "members/member-2.key", "participants/participant-1.crt"] {
+        for file in
+            ["service.crt", "genesis.toml", "accounts.json", "members/member-2.key", "participants/participant-1.crt"]
+        {
             assert!(dir.path().join(file).exists(), "{file}");
         }
         let name = file_name(synod_types::LogIndex(1));
@@ -178,7 +182,8 @@ mod tests {
         let report = verifier.verify([(name, Bytes::from(ledgers[0].clone()))]).unwrap();
         assert_eq!((report.transactions, report.torn_tail), (1, None));
         assert_eq!(network_of(&network.node(1).path().join(LEDGER)).unwrap(), report.network);
-        let described: toml::Table = toml::from_str(&fs::read_to_string(dir.path().join("genesis.toml")).unwrap()).unwrap();
+        let described: toml::Table =
+            toml::from_str(&fs::read_to_string(dir.path().join("genesis.toml")).unwrap()).unwrap();
         assert_eq!(described["members"].as_array().unwrap().len(), 2);
     }
 }

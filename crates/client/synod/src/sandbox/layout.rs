@@ -164,14 +164,16 @@ fn places(nodes: &[NodeDir]) -> Result<Vec<Place>, Failure> {
         Some(Place { client: config.client_address, peer: config.peer_address })
     };
     let port = |address: &str| address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    let is_free = |place: &Place| [&place.client, &place.peer].iter().all(|address| port(address).is_some_and(ports::is_free));
+    let is_free =
+        |place: &Place| [&place.client, &place.peer].iter().all(|address| port(address).is_some_and(ports::is_free));
     if let Some(places) = nodes.iter().map(earlier).collect::<Option<Vec<_>>>()
         && places.iter().all(is_free)
     {
         return Ok(places);
     }
     let ports = ports::free(2 * nodes.len())?;
-    let place = |pair: &[u16]| Place { client: format!("127.0.0.1:{}", pair[0]), peer: format!("127.0.0.1:{}", pair[1]) };
+    let place =
+        |pair: &[u16]| Place { client: format!("127.0.0.1:{}", pair[0]), peer: format!("127.0.0.1:{}", pair[1]) };
     Ok(ports.chunks_exact(2).map(place).collect())
 }
 
@@ -190,7 +192,8 @@ pub enum Access {
 /// If it cannot be written.
 pub fn write(path: &Path, content: &[u8], access: Access) -> Result<(), Failure> {
     let hint = "name a directory that you may write to with --dir";
-    write_whole(path, content, access).map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display()), hint))
+    write_whole(path, content, access)
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display()), hint))
 }
 
 fn write_whole(path: &Path, content: &[u8], access: Access) -> io::Result<()> {

@@ -22,8 +22,8 @@ use crate::failure::{Failure, Hint};
 use crate::gateway::{Gateway, Origins};
 use crate::{output, signals};
 
-pub use layout::NodeDir;
-use layout::NetworkDir;
+pub use layout::NODE_CONFIG;
+use layout::{NetworkDir, NodeDir};
 use supervise::Supervisor;
 
 /// Runs a network until it is told to stop, or until the command of `--exec` ends.
@@ -36,7 +36,8 @@ pub async fn sandbox(args: SandboxArgs, json: bool) -> Result<ExitCode, Failure>
         None => Some(tempfile::Builder::new().prefix("synod-sandbox-").tempdir().hint("name a directory with --dir")?),
     };
     let path = args.dir.as_deref().or(temporary.as_ref().map(tempfile::TempDir::path));
-    let path = std::path::absolute(path.expect("one of the two was set just before")).hint("name a directory with --dir")?;
+    let path =
+        std::path::absolute(path.expect("one of the two was set just before")).hint("name a directory with --dir")?;
     let dir = NetworkDir::lock(&path)?;
     // The port is taken first: a mistake there should not leave half a network.
     let nodes = prepare(&dir, &args)?;

@@ -28,7 +28,10 @@ pub fn free(count: usize) -> Result<Vec<u16>, Failure> {
         }
     }
     if found.len() < count {
-        return Err(Failure::new(format!("127.0.0.1 has no {count} free ports"), "stop what holds them, or wait a minute"));
+        return Err(Failure::new(
+            format!("127.0.0.1 has no {count} free ports"),
+            "stop what holds them, or wait a minute",
+        ));
     }
     Ok(found.into_iter().map(|(port, _)| port).collect())
 }

@@ -24,9 +24,7 @@ pub fn show(dir: &NetworkDir, network: &Network, rpc_url: &str, is_temporary: bo
 
 fn as_json(dir: &NetworkDir, network: &Network, rpc_url: &str, digest: &str) -> serde_json::Value {
     let node = |node: &synod_client::NodeEntry| json!({"id": node.id.0, "url": node.url, "dir": node.dir});
-    let account = |account: &crate::eth::Account| {
-        json!({"address": account.address.to_checksum(None), "private_key": account.secret_hex()})
-    };
+    let account = |account: &crate::eth::Account| json!({"address": account.address.to_checksum(None), "private_key": account.secret_hex()});
     json!({
         "rpc_url": rpc_url,
         "service_digest": digest,

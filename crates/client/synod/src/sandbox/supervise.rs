@@ -65,10 +65,12 @@ async fn keep(node: NodeDir, mut stop: watch::Receiver<bool>) {
 
 /// Waits until the node ends by itself, and says how; or stops it.
 async fn watch_over(mut child: Child, stop: &mut watch::Receiver<bool>) -> Option<String> {
+    // Taken out because waiting for a child closes the standard input that it still has.
+    let held = child.stdin.take();
     tokio::select! {
         status = child.wait() => Some(status.map_or_else(|error| format!("cannot be watched: {error}"), describe)),
         _ = stop.changed() => {
-            drop(child.stdin.take());
+            drop(held);
             if timeout(STOP_WITHIN, child.wait()).await.is_err() {
                 // It had its time; its ledger is as safe as after a loss of power.
                 let _ = child.kill().await;
