@@ -292,3 +292,7 @@ pub fn dial_name() -> ServerName<'static> {
 
 /// What nodes speak with each other, so that a session of one door is none of the other's.
 const PEER_PROTOCOL: &[u8] = b"synod-peer/1";
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;

@@ -1,0 +1,208 @@
+use std::io;
+
+use rustls::client::ResolvesClientCert;
+use rustls::sign::CertifiedKey;
+use rustls::{HandshakeKind, RootCertStore};
+use synod_crypto::x509::{Validity, actor_certificate, node_certificate, service_certificate};
+use synod_crypto::{ActorKey, Certificate, NodeKey as SlotKey, ServiceKey};
+use synod_types::Time;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+
+use super::*;
+
+const VALIDITY: Validity = Validity { from: Time(0), until: Time(4_000_000_000_000_000) };
+
+/// A node's credentials, and the digest of its key.
+fn node(service: &ServiceKey, id: u64) -> (Credentials, ActorId, Certificate) {
+    let key = SlotKey::generate();
+    let names = ["localhost".to_owned()];
+    let certificate = node_certificate(service, NodeId(id), key.verifying_key(), &names, VALIDITY).unwrap();
+    let credentials = Credentials::from_pem(certificate.to_pem().as_bytes(), key.expose_pem().as_bytes()).unwrap();
+    (credentials, certificate.actor_id(), certificate)
+}
+
+/// An actor with a self-signed certificate.
+fn actor() -> (Certificate, PrivateKeyDer<'static>) {
+    let key = ActorKey::generate();
+    let certificate = actor_certificate(&key, "actor", VALIDITY);
+    (certificate, PrivateKeyDer::from_pem_slice(key.expose_pem().as_bytes()).unwrap())
+}
+
+/// The settings of a client that trusts the service and, unlike ours, would resume.
+fn client_builder(service: &ServiceKey) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+    let mut roots = RootCertStore::empty();
+    roots.add(service_certificate(service, VALIDITY).to_pki()).unwrap();
+    let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&version::TLS13]).unwrap();
+    builder.with_root_certificates(roots)
+}
+
+type Ends =
+    (io::Result<client::TlsStream<tokio::io::DuplexStream>>, io::Result<server::TlsStream<tokio::io::DuplexStream>>);
+
+async fn handshake(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> Ends {
+    let (near, far) = duplex(1 << 16);
+    let name = ServerName::try_from("localhost").unwrap();
+    let accepting = TlsAcceptor::from(server).accept(far);
+    tokio::join!(TlsConnector::from(client).connect(name, near), accepting)
+}
+
+/// The error with which the server refused.
+async fn refused(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> Error {
+    let (_, server) = handshake(client, server).await;
+    tls_error(server.expect_err("the server must refuse"))
+}
+
+fn tls_error(error: io::Error) -> Error {
+    *error.into_inner().unwrap().downcast::<Error>().unwrap()
+}
+
+#[tokio::test]
+async fn any_key_that_is_proved_is_an_identity() {
+    let service = ServiceKey::generate();
+    let (credentials, ..) = node(&service, 1);
+    let (certificate, key) = actor();
+    let client = client_builder(&service).with_client_auth_cert(vec![certificate.to_pki()], key).unwrap();
+    let (client, server) = handshake(Arc::new(client), client_door(&credentials).unwrap()).await;
+    client.unwrap();
+    let server = server.unwrap();
+    let shown = &server.get_ref().1.peer_certificates().unwrap()[0];
+    assert_eq!(key_id(shown).unwrap(), certificate.actor_id());
+}
+
+#[tokio::test]
+async fn a_client_without_a_certificate_is_refused() {
+    let service = ServiceKey::generate();
+    let (credentials, ..) = node(&service, 1);
+    let client = client_builder(&service).with_no_client_auth();
+    assert_eq!(refused(Arc::new(client), client_door(&credentials).unwrap()).await, Error::NoCertificatesPresented);
+}
+
+/// Shows a certificate whose key it does not have.
+#[derive(Debug)]
+struct Thief(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Thief {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_without_its_key_is_refused_at_both_doors() {
+    let service = ServiceKey::generate();
+    let (credentials, id, certificate) = node(&service, 1);
+    let (victim, _) = actor();
+    let (_, other_key) = actor();
+    let key = provider().key_provider.load_private_key(other_key).unwrap();
+    let thief = |certificate: &Certificate| {
+        let stolen = Arc::new(CertifiedKey::new(vec![certificate.to_pki()], Arc::clone(&key)));
+        Arc::new(client_builder(&service).with_client_cert_resolver(Arc::new(Thief(stolen))))
+    };
+    let bad_signature = Error::InvalidCertificate(CertificateError::BadSignature);
+    assert_eq!(refused(thief(&victim), client_door(&credentials).unwrap()).await, bad_signature);
+    let nodes = Arc::new(NodeKeys::new([(NodeId(1), id)]));
+    let mut as_node = Arc::unwrap_or_clone(thief(&certificate));
+    as_node.alpn_protocols = vec![PEER_PROTOCOL.to_vec()];
+    assert_eq!(refused(Arc::new(as_node), peer_door(&credentials, nodes).unwrap()).await, bad_signature);
+}
+
+#[tokio::test]
+async fn nothing_is_resumed_so_that_the_verifiers_are_asked_each_time() {
+    let service = ServiceKey::generate();
+    let (credentials, ..) = node(&service, 1);
+    let (certificate, key) = actor();
+    let client = client_builder(&service).with_client_auth_cert(vec![certificate.to_pki()], key).unwrap();
+    let (client, door) = (Arc::new(client), client_door(&credentials).unwrap());
+    for _ in 0..2 {
+        let (near, far) = handshake(Arc::clone(&client), Arc::clone(&door)).await;
+        let (mut near, mut far) = (near.unwrap(), far.unwrap());
+        // Tickets would come with the first bytes of the server.
+        far.write_all(b"x").await.unwrap();
+        far.flush().await.unwrap();
+        near.read_exact(&mut [0]).await.unwrap();
+        assert_eq!(far.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
+        assert_eq!(near.get_ref().1.tls13_tickets_received(), 0);
+    }
+}
+
+#[tokio::test]
+async fn nodes_of_the_list_reach_each_other_and_know_whom_they_reached() {
+    let service = ServiceKey::generate();
+    let ((one, one_id, _), (two, two_id, _)) = (node(&service, 1), node(&service, 2));
+    let nodes = Arc::new(NodeKeys::new([(NodeId(1), one_id), (NodeId(2), two_id)]));
+    let dial = dial(&one, Arc::clone(&nodes), NodeId(2)).unwrap();
+    let (near, far) = handshake(dial, peer_door(&two, Arc::clone(&nodes)).unwrap()).await;
+    near.unwrap();
+    let far = far.unwrap();
+    let shown = &far.get_ref().1.peer_certificates().unwrap()[0];
+    assert_eq!(nodes.find(key_id(shown).unwrap()), Some(NodeId(1)));
+}
+
+#[tokio::test]
+async fn a_node_with_another_key_than_the_list_names_is_refused_on_both_sides() {
+    let service = ServiceKey::generate();
+    let ((one, one_id, _), (two, two_id, _), (stranger, ..)) =
+        (node(&service, 1), node(&service, 2), node(&service, 2));
+    let nodes = Arc::new(NodeKeys::new([(NodeId(1), one_id), (NodeId(2), two_id)]));
+    let not_it = Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
+
+    // The service issued the stranger's certificate too: that does not make it a node.
+    let from_stranger = dial(&stranger, Arc::clone(&nodes), NodeId(2)).unwrap();
+    assert_eq!(refused(from_stranger, peer_door(&two, Arc::clone(&nodes)).unwrap()).await, not_it);
+
+    let to_two = dial(&one, Arc::clone(&nodes), NodeId(2)).unwrap();
+    for wrong in [&stranger, &one] {
+        let (near, _) = handshake(Arc::clone(&to_two), peer_door(wrong, Arc::clone(&nodes)).unwrap()).await;
+        assert_eq!(tls_error(near.unwrap_err()), not_it);
+    }
+}
+
+#[tokio::test]
+async fn an_actor_is_no_node_and_the_doors_speak_different_protocols() {
+    let service = ServiceKey::generate();
+    let (one, one_id, _) = node(&service, 1);
+    let nodes = Arc::new(NodeKeys::new([(NodeId(1), one_id)]));
+    let (certificate, key) = actor();
+    let client = client_builder(&service).with_client_auth_cert(vec![certificate.to_pki()], key).unwrap();
+    let not_it = Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
+    assert_eq!(refused(Arc::new(client.clone()), peer_door(&one, nodes).unwrap()).await, not_it);
+
+    let mut as_peer = client;
+    as_peer.alpn_protocols = vec![PEER_PROTOCOL.to_vec()];
+    let no_protocol = refused(Arc::new(as_peer), client_door(&one).unwrap()).await;
+    assert_eq!(no_protocol, Error::NoApplicationProtocol);
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_tls_end_the_handshake() {
+    let service = ServiceKey::generate();
+    let (credentials, ..) = node(&service, 1);
+    for garbage in [&b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"[..], &[0x16, 3, 1, 0xff, 0xff, 1], &[0; 100]] {
+        let (mut near, far) = duplex(1 << 16);
+        near.write_all(garbage).await.unwrap();
+        near.shutdown().await.unwrap();
+        assert!(TlsAcceptor::from(client_door(&credentials).unwrap()).accept(far).await.is_err());
+    }
+}
+
+#[test]
+fn what_is_not_pem_is_refused() {
+    let service = ServiceKey::generate();
+    let (_, _, certificate) = node(&service, 1);
+    let certificate = certificate.to_pem();
+    for (certificate, key) in [("", ""), (certificate.as_str(), ""), (certificate.as_str(), certificate.as_str())] {
+        let result = Credentials::from_pem(certificate.as_bytes(), key.as_bytes());
+        assert!(matches!(result, Err(TlsSetupError::PemNotValid(_))));
+    }
+    let (_, other) = actor();
+    let foreign = Credentials {
+        certificates: CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().unwrap(),
+        key: other,
+    };
+    assert!(matches!(client_door(&foreign), Err(TlsSetupError::Refused(_))));
+}
