@@ -1,6 +1,6 @@
 //! The [`Consensus`] value: what the node calls. What comes back is in `ready.rs`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use raft::eraftpb::{HardState, Message, MessageType};
@@ -36,6 +36,9 @@ pub struct Consensus {
     pub(crate) told_vote: Vote,
     /// The last view in which requests for votes really left this node.
     pub(crate) asked: Option<View>,
+    /// The highest view, and entry in it, that each peer acknowledged to this node; a vote counts as
+    /// entry 0 of its view.
+    acknowledged: BTreeMap<NodeId, (View, LogIndex)>,
     /// Counts the calls that may change what `admit` checks against.
     pub(crate) stamp: u64,
     clock: Clock,
@@ -161,6 +164,7 @@ impl Consensus {
             told_role: (Role::Follower, vote.view, None),
             told_vote: vote,
             asked: None,
+            acknowledged: BTreeMap::new(),
             stamp: 0,
             clock: Clock::new(now, config.tick, ticks.election_max),
             ticks,
@@ -268,6 +272,7 @@ impl Consensus {
             return Err(StaleAdmission);
         }
         if let Some(message) = admitted.message {
+            self.note_acknowledged(&message);
             // The engine's errors are dropped proposals and unknown senders, and neither is admitted.
             self.raw.step(message).expect("an admitted message is one that the engine takes");
             self.settle();
@@ -401,6 +406,27 @@ impl Consensus {
             Some(PeerProgress { node: *node, matched, recently_active: progress.recent_active })
         };
         self.voters.iter().filter(|node| **node != self.id).filter_map(progress).collect()
+    }
+
+    /// The most that this node saw `peer` acknowledge as synced, since this node started: a view, and
+    /// the last entry that it acknowledged in it; entry 0 stands for a vote.
+    ///
+    /// A peer that starts again with a log for which [`Restored::reaches`] denies this has lost
+    /// synced data, and must not take part under its old slot.
+    pub fn acknowledged_by(&self, peer: NodeId) -> Option<(View, LogIndex)> {
+        self.acknowledged.get(&peer).copied()
+    }
+
+    fn note_acknowledged(&mut self, message: &Message) {
+        let synced = match message.msg_type {
+            MessageType::MsgAppendResponse | MessageType::MsgRequestVoteResponse => !message.reject,
+            _ => false,
+        };
+        if synced && message.term == self.raw.raft.term {
+            let seen = (View(message.term), LogIndex(message.index));
+            let most = self.acknowledged.entry(NodeId(message.from)).or_insert(seen);
+            *most = seen.max(*most);
+        }
     }
 
     fn standing(&self) -> Standing<'_> {

@@ -16,6 +16,42 @@
 //!  poll_timeout          when to call handle_timeout again if nothing else happens
 //! ```
 //!
+//! One node alone, from its genesis block to a committed block of its own:
+//!
+//! ```
+//! use synod_consensus::{Config, Consensus, Effect, EntryKind, LogRecord, Restored};
+//! use synod_types::{LogIndex, NodeId, Seqno, Time, View};
+//!
+//! let genesis = LogRecord {
+//!     index: LogIndex(1),
+//!     view: View(1),
+//!     kind: EntryKind::Block,
+//!     first_seqno: Seqno(1),
+//!     count: 1,
+//!     payload: "genesis".into(),
+//! };
+//! let config = Config::new(NodeId(1), [NodeId(1)], 42);
+//! let mut node = Consensus::new(&config, Restored::new(&genesis)?, Time(0))?;
+//!
+//! // Nobody leads, so at its timeout it stands for election, alone, and wins.
+//! node.handle_timeout(node.poll_timeout().expect("there is always one"));
+//! let place = node.place()?;
+//! assert_eq!((place.index, place.view, place.first_seqno), (LogIndex(3), View(2), Seqno(2)));
+//! let block = LogRecord { index: place.index, view: place.view, first_seqno: place.first_seqno, ..genesis };
+//! node.propose(&block)?;
+//!
+//! let mut committed = vec![];
+//! while let Some(effect) = node.poll_effect() {
+//!     match effect {
+//!         Effect::Append(append) => node.persisted(append.number), // after writing and syncing it
+//!         Effect::Committed { records } => committed.extend(records),
+//!         _ => {}
+//!     }
+//! }
+//! assert_eq!(committed.last(), Some(&block));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What stands around the engine, and why
 //!
 //! - **Group commit** (Raft dissertation, section 10.2.1): a leader's messages go at once and its

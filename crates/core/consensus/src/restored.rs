@@ -114,6 +114,17 @@ impl Restored {
         LogIndex(self.log.applied())
     }
 
+    /// Whether a node with this log and vote can have acknowledged no more than `index` in `view`,
+    /// which a peer saw it acknowledge (`Consensus::acknowledged_by`). If not, its disk lost synced
+    /// data or was rolled back.
+    ///
+    /// A view is synced before anything in it is acknowledged, and within a view a log only grows.
+    /// In a later view entries may have been replaced, so there the log's length says nothing.
+    pub fn reaches(&self, view: View, index: LogIndex) -> bool {
+        let reached = self.vote.map_or(View(0), |vote| vote.view).max(self.last().1);
+        reached > view || (reached == view && self.last().0 >= index)
+    }
+
     /// The view of entry `index`, if the log reaches there.
     pub fn view(&self, index: LogIndex) -> Option<View> {
         self.log.view(index.0).map(View)

@@ -143,3 +143,27 @@ fn records_that_do_not_continue_the_log_are_not_restored() {
     let not_genesis = RestoreError::NotGenesis { index: LogIndex(2), view: View(2) };
     assert_eq!(Restored::new(&next).unwrap_err(), not_genesis);
 }
+
+#[test]
+fn a_disk_that_lost_what_a_peer_saw_acknowledged_is_told_by_the_peer() {
+    let (mut joined, leader, others) = Joined::elected(3);
+    let voted = joined.node(leader).acknowledged_by(others[0]).unwrap();
+    assert_eq!(voted, (View(2), LogIndex(2)), "its vote, then the engine's entry");
+    let block = joined.propose(leader, b"block");
+    joined.run();
+    let seen = joined.node(leader).acknowledged_by(others[0]).unwrap();
+    assert_eq!(seen, (View(2), block.index));
+    assert_eq!(joined.node(others[0]).acknowledged_by(leader), None);
+
+    let restored = |upto: u64, vote: u64| {
+        let mut restored = Restored::new(&genesis()).unwrap();
+        let log = &joined.logs[others[0].0 as usize - 1];
+        log[1..upto as usize].iter().for_each(|record| restored.push(record).unwrap());
+        restored.set_vote(Vote { view: View(vote), voted_for: Some(leader) });
+        restored
+    };
+    let (view, index) = seen;
+    for (upto, vote, reaches) in [(3, 2, true), (2, 2, false), (1, 1, false), (1, 2, false), (2, 3, true)] {
+        assert_eq!(restored(upto, vote).reaches(view, index), reaches, "log to {upto}, vote in {vote}");
+    }
+}

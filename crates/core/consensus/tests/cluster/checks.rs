@@ -10,6 +10,7 @@ use synod_types::{LogIndex, NodeId, Seqno, View};
 #[derive(Default)]
 pub struct Promises {
     pub leaders: BTreeMap<View, NodeId>,
+    pub votes: BTreeMap<(NodeId, View), NodeId>,
     /// The one order: entry i + 1 is at place i.
     pub committed: Vec<LogRecord>,
 }
@@ -18,6 +19,11 @@ impl Promises {
     pub fn leads(&mut self, view: View, node: NodeId) {
         let leader = *self.leaders.entry(view).or_insert(node);
         assert_eq!(leader, node, "view {view} has two leaders");
+    }
+
+    pub fn votes(&mut self, node: NodeId, view: View, candidate: NodeId) {
+        let voted = *self.votes.entry((node, view)).or_insert(candidate);
+        assert_eq!(voted, candidate, "{node} votes twice in view {view}");
     }
 
     pub fn elections(&self) -> usize {

@@ -345,17 +345,22 @@ impl Sim {
     }
 
     /// An acknowledgement and a vote speak of what is on disk. Offsets: the format's vectors.
-    fn check_synced(&self, from: NodeId, to: NodeId, bytes: &[u8]) {
+    fn check_synced(&mut self, from: NodeId, to: NodeId, bytes: &[u8]) {
         let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
         let disk = &self.node(from).disk;
         match bytes[1] {
             2 => assert!(number(10) <= disk.records.len() as u64, "{from} acknowledges what it has not synced"),
-            5 if bytes[26..] == [1, 1] => {
-                let vote = disk.vote.expect("a vote is on disk before it is given");
-                assert_eq!((vote.view, vote.voted_for), (View(number(2)), Some(to)));
-            }
+            5 if bytes[26..] == [1, 1] => self.check_vote(from, View(number(2)), to),
+            // Whoever asks for votes has given itself its own.
+            4 if bytes[42] != 0 => self.check_vote(from, View(number(2)), from),
             _ => {}
         }
+    }
+
+    fn check_vote(&mut self, node: NodeId, view: View, candidate: NodeId) {
+        let vote = self.node(node).disk.vote.expect("a vote is on disk before it is given");
+        assert_eq!((vote.view, vote.voted_for), (view, Some(candidate)));
+        self.promises.votes(node, view, candidate);
     }
 
     fn start(&mut self, node: NodeId) {
@@ -363,6 +368,7 @@ impl Sim {
         let mut config = Config::new(node, voters, self.rng.next_u64());
         config.retained_bytes_max = self.faults.retained_bytes_max;
         let now = self.now;
+        let acknowledged: Vec<_> = self.running().filter_map(|peer| peer.consensus.acknowledged_by(node)).collect();
         let this = self.node_mut(node);
         let mut restored = Restored::new(&this.disk.records[0]).unwrap();
         for record in &this.disk.records[1..] {
@@ -372,6 +378,9 @@ impl Sim {
             }
         }
         this.disk.vote.into_iter().for_each(|vote| restored.set_vote(vote));
+        for (view, index) in acknowledged {
+            assert!(restored.reaches(view, index), "a sound disk is told to have lost {view} {index}");
+        }
         this.life += 1;
         this.last_sync = now;
         let chain = Chain::new(this.disk.records.clone(), restored.committed());

@@ -35,6 +35,16 @@ fn raft_never_panics_on_peer_bytes() {
     assert!(reached.truncations > 0 && reached.commits > 0 && reached.ledger_reads > 0, "{reached:?}");
 }
 
+impl Reached {
+    pub fn add(&mut self, other: &Self) {
+        other.admitted.iter().for_each(|(role, count)| *self.admitted.entry(role).or_default() += count);
+        other.refused.iter().for_each(|(name, count)| *self.refused.entry(name.clone()).or_default() += count);
+        self.truncations += other.truncations;
+        self.commits += other.commits;
+        self.ledger_reads += other.ledger_reads;
+    }
+}
+
 /// Those that short scripts can provoke: a message too large is a test of its own.
 const REFUSALS: &[&str] = &[
     "NotAPeer",

@@ -25,16 +25,6 @@ pub struct Reached {
     pub ledger_reads: u64,
 }
 
-impl Reached {
-    pub fn add(&mut self, other: &Self) {
-        other.admitted.iter().for_each(|(role, count)| *self.admitted.entry(role).or_default() += count);
-        other.refused.iter().for_each(|(name, count)| *self.refused.entry(name.clone()).or_default() += count);
-        self.truncations += other.truncations;
-        self.commits += other.commits;
-        self.ledger_reads += other.ledger_reads;
-    }
-}
-
 /// Plays `script` against a fresh node of three.
 pub fn play(script: &[u8]) -> Reached {
     let mut stage = Stage::new(Script { bytes: script });
