@@ -11,6 +11,7 @@ use crate::code_cache::CodeCache;
 use crate::error::StateDamaged;
 use crate::evm::{self, Purpose};
 use crate::instance::Instance;
+use crate::log_index;
 use crate::maps::Maps;
 use crate::receipt::Receipt;
 use crate::refusal::{Facts, TxRefused};
@@ -41,7 +42,17 @@ pub(crate) struct Progress {
     pub(crate) transactions: u32,
     pub(crate) gas_used: u64,
     pub(crate) logs: u64,
+    /// What the block's entries in the index over logs take at most, in bytes.
+    pub(crate) index_bytes: u64,
 }
+
+/// The largest receipt, in bytes: more log data than 30 million gas pay for.
+const RECEIPT_BYTES_MAX: usize = 4 << 20;
+/// What the entries of one block in the index over logs may take at most, in bytes. They are written when the
+/// block closes, and the ledger's block must still hold them; 30 million gas pay for less.
+const INDEX_BYTES_MAX: u64 = 6 << 20;
+/// The most transactions of one block: a historic block is closed in one piece.
+const TRANSACTIONS_MAX: u32 = 1 << 16;
 
 /// What became of a transaction that was taken.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +113,7 @@ impl Chain {
         let outcome = evm::run(self.store(tx, codes), block.cfg.clone(), block.env.clone(), env)
             .map_err(|error| TxRefused::from_run(error, &self.instance, signers.sender, &facts))?;
         settle(tx, &self.maps, &outcome.state);
-        Ok(self.record(tx, block, signers, raw, hash, outcome.result))
+        self.record(tx, block, signers, raw, hash, outcome.result)
     }
 
     fn check_policy(&self, envelope: &signed::Envelope, block: &OpenBlock) -> Result<(), TxRefused> {
@@ -113,6 +124,9 @@ impl Chain {
             if envelope.chain_id().is_none() {
                 return Err(TxRefused::Unprotected);
             }
+        }
+        if block.progress.transactions >= TRANSACTIONS_MAX {
+            return Err(TxRefused::Invalid(format!("a block holds at most {TRANSACTIONS_MAX} transactions")));
         }
         // A transaction that no empty block could hold is for the EVM to refuse, in its own words.
         let left = block.header.gas_limit.saturating_sub(block.progress.gas_used);
@@ -131,7 +145,7 @@ impl Chain {
         raw: &[u8],
         hash: B256,
         result: ExecutionResult,
-    ) -> Taken {
+    ) -> Result<Taken, TxRefused> {
         let (success, gas_used) = (result.is_success(), result.tx_gas_used());
         let receipt = Receipt {
             success,
@@ -140,16 +154,21 @@ impl Chain {
             first_log: block.progress.logs,
             logs: if success { result.into_logs() } else { Vec::new() },
         };
+        let (record, index_bytes) = (receipt.encode(), block.progress.index_bytes + log_index::size_max(&receipt));
+        if record.len() > RECEIPT_BYTES_MAX || index_bytes > INDEX_BYTES_MAX {
+            return Err(TxRefused::LogsTooLarge);
+        }
         let key = Position { block: block.header.number, index: block.progress.transactions }.key();
         tx.put(&self.maps.transactions, key, store::transaction_encode(signers.sender, raw));
-        tx.put(&self.maps.receipts, key, receipt.encode());
+        tx.put(&self.maps.receipts, key, record);
         tx.put(&self.maps.positions, hash.as_slice(), key);
         let progress = Progress {
             transactions: block.progress.transactions + 1,
             gas_used: receipt.cumulative_gas_used,
             logs: receipt.next_log(),
+            index_bytes,
         };
-        Taken { hash, success, progress }
+        Ok(Taken { hash, success, progress })
     }
 }
 
@@ -165,10 +184,10 @@ pub(crate) fn blob_gas_price(header: &Header, instance: &Instance) -> Option<U25
 }
 
 impl Progress {
-    /// The stored form: three varints.
+    /// The stored form: four varints.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(12);
-        for number in [u64::from(self.transactions), self.gas_used, self.logs] {
+        for number in [u64::from(self.transactions), self.gas_used, self.logs, self.index_bytes] {
             varint::put(&mut out, number);
         }
         out
@@ -178,6 +197,7 @@ impl Progress {
     pub(crate) fn decode(record: &[u8]) -> Result<Self, StateDamaged> {
         let mut fields = Fields::new(record, "progress");
         let transactions = u32::try_from(fields.number()?).map_err(|_| StateDamaged("progress"))?;
-        Ok(Self { transactions, gas_used: fields.number()?, logs: fields.number()? })
+        let (gas_used, logs, index_bytes) = (fields.number()?, fields.number()?, fields.number()?);
+        Ok(Self { transactions, gas_used, logs, index_bytes })
     }
 }

@@ -8,6 +8,7 @@
 //! A query walks the blocks of its items in step ("leapfrog": Veldhuizen, Triejoin, 2014): it costs
 //! what its rarest item costs, not what its most common one does.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256};
@@ -83,6 +84,14 @@ impl BlockIndex {
     }
 }
 
+/// What the entries for a receipt's logs take at most in a write set, in bytes.
+pub(crate) fn size_max(receipt: &Receipt) -> u64 {
+    receipt.logs.iter().map(|log| (1 + log.topics().len() as u64) * ENTRY_BYTES_MAX).sum()
+}
+
+/// A key of 41 bytes, one place in the block, lengths and marks.
+const ENTRY_BYTES_MAX: u64 = 64;
+
 /// One condition: any of these items.
 pub(crate) type AnyOf = Vec<Item>;
 
@@ -94,8 +103,9 @@ pub(crate) struct Candidates<'a, L> {
     /// The next block to look at, or `None` at the end.
     next: Option<u64>,
     to: u64,
-    /// How many more entries may be looked at; `None` once that was not enough.
-    budget: Option<u64>,
+    /// How many more entries may be looked at, by this walk and those that share the number.
+    budget: &'a Cell<u64>,
+    is_exhausted: bool,
 }
 
 impl<'a, L: Lookup> Candidates<'a, L> {
@@ -106,14 +116,14 @@ impl<'a, L: Lookup> Candidates<'a, L> {
         maps: &'a Maps,
         conditions: &'a [AnyOf],
         (from, to): (u64, u64),
-        budget: u64,
+        budget: &'a Cell<u64>,
     ) -> Self {
-        Self { view, maps, conditions, next: Some(from), to, budget: Some(budget) }
+        Self { view, maps, conditions, next: Some(from), to, budget, is_exhausted: false }
     }
 
     /// Whether the walk ended because it may look at no more entries.
     pub(crate) const fn is_exhausted(&self) -> bool {
-        self.budget.is_none()
+        self.is_exhausted
     }
 
     /// The next block with candidates and their places in it, ascending; `None` at the end or when the
@@ -137,14 +147,20 @@ impl<'a, L: Lookup> Candidates<'a, L> {
         let mut at = 0;
         // Each turn either moves `block` forward, at most to `to`, or counts one more condition as agreed.
         while agreed < self.conditions.len() {
-            self.budget = self.budget?.checked_sub(self.conditions[at].len() as u64);
-            self.budget?;
+            self.spend(self.conditions[at].len() as u64)?;
             let found = self.first_block(&self.conditions[at], block)?;
             agreed = if found == block { agreed + 1 } else { 1 };
             block = found;
             at = (at + 1) % self.conditions.len();
         }
         Some(block)
+    }
+
+    fn spend(&mut self, entries: u64) -> Option<()> {
+        let left = self.budget.get().checked_sub(entries);
+        self.is_exhausted = left.is_none();
+        self.budget.set(left?);
+        Some(())
     }
 
     fn first_block(&self, condition: &AnyOf, from: u64) -> Option<u64> {

@@ -34,6 +34,9 @@ pub(crate) enum TxRefused {
         /// What the transaction may use.
         asked: u64,
     },
+    /// Its logs are more than a block, or what is left of one, can hold.
+    #[error("the logs of the transaction take more than the block can hold")]
+    LogsTooLarge,
     /// It is not valid on this chain in this state; the text says why.
     #[error("{0}")]
     Invalid(String),

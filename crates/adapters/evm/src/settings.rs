@@ -57,8 +57,8 @@ const fn yes() -> bool {
     true
 }
 
-/// The largest contract that a network may allow: execution cost of a call grows with it.
-const CODE_SIZE_MAX: u64 = 1 << 20;
+/// The largest contract that a network may allow: what each first call of it has to analyse.
+const CODE_SIZE_MAX: u64 = 512 << 10;
 /// The most gas that a network may allow one transaction: some seconds of computation.
 const GAS_LIMIT_MAX: u64 = 2_000_000_000;
 

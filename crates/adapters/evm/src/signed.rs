@@ -31,6 +31,9 @@ pub(crate) enum SignedRefused {
     /// The bytes do not decode.
     #[error("transaction does not decode: {0}")]
     Malformed(String),
+    /// More bytes than any transaction needs.
+    #[error("oversized data: transaction size {0}, limit {TRANSACTION_BYTES_MAX}")]
+    TooLarge(usize),
     /// A type byte that no transaction has.
     #[error("transaction type not supported")]
     TypeUnknown,
@@ -38,6 +41,10 @@ pub(crate) enum SignedRefused {
     #[error("invalid sender")]
     SignatureInvalid,
 }
+
+/// The largest transaction, in bytes: the largest init code that a network may allow, and as much again. A
+/// block holds it twice, as the call and as what the call writes.
+pub(crate) const TRANSACTION_BYTES_MAX: usize = 2 << 20;
 
 /// Which signatures are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +57,9 @@ pub(crate) enum Malleable {
 
 /// Decodes a transaction that is all of `raw` and in its only encoding.
 pub(crate) fn decode(raw: &[u8]) -> Result<Envelope, SignedRefused> {
+    if raw.len() > TRANSACTION_BYTES_MAX {
+        return Err(SignedRefused::TooLarge(raw.len()));
+    }
     // A legacy transaction is an RLP list, which begins at 0xc0; below are type bytes (EIP-2718).
     match raw.first() {
         Some(0x01..=0x04 | 0xc0..=0xff) => {}

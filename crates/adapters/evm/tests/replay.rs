@@ -1,5 +1,7 @@
 //! Real blocks of Ethereum mainnet, through the door that everybody uses.
 
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
 mod common;
 
 use common::Network;

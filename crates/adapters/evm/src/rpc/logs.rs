@@ -18,8 +18,8 @@ pub(crate) const LOGS_MAX: usize = 10_000;
 pub(crate) const UNFILTERED_BLOCKS_MAX: u64 = 10_000;
 /// The most addresses of one query, and the most topics at one place: what geth takes.
 const ALTERNATIVES_MAX: usize = 1_000;
-/// The most index entries that one query looks at: about 0.1 s.
-const INDEX_READS_MAX: u64 = 200_000;
+/// The most index entries and receipts that the queries of one batch look at: some 0.2 s.
+pub(crate) const BATCH_READS_MAX: u64 = 400_000;
 
 /// What logs to find.
 #[derive(Debug, Default, Deserialize)]
@@ -121,16 +121,13 @@ fn conditions(
 
 fn search<L: Lookup>(reader: &Reader<'_, L>, query: &Query, found: &mut Found) -> Result<(), RpcError> {
     let store = &reader.store;
-    let mut candidates = Candidates::new(store.view, store.maps, &query.conditions, query.range, INDEX_READS_MAX);
+    let mut candidates = Candidates::new(store.view, store.maps, &query.conditions, query.range, &reader.reads_left);
     while let Some((number, places)) = candidates.next()? {
         for index in places {
             found.collect(reader, Position { block: number, index }, &query.conditions)?;
         }
     }
-    if candidates.is_exhausted() {
-        return Err(RpcError::limit("query reads too many index entries, narrow the range or the filter"));
-    }
-    Ok(())
+    if candidates.is_exhausted() { Err(too_much()) } else { Ok(()) }
 }
 
 fn scan<L: Lookup>(reader: &Reader<'_, L>, query: &Query, found: &mut Found) -> Result<(), RpcError> {
@@ -148,6 +145,10 @@ fn scan<L: Lookup>(reader: &Reader<'_, L>, query: &Query, found: &mut Found) -> 
     Ok(())
 }
 
+fn too_much() -> RpcError {
+    RpcError::limit("query reads too much, narrow the range or the filter")
+}
+
 struct Found {
     json: Json,
     count: usize,
@@ -161,6 +162,8 @@ impl Found {
         at: Position,
         conditions: &[AnyOf],
     ) -> Result<(), RpcError> {
+        let left = reader.reads_left.get().checked_sub(1).ok_or_else(too_much)?;
+        reader.reads_left.set(left);
         let Some(receipt) = reader.store.receipt(at)? else { return Ok(()) };
         let mut context = None;
         for (log_index, log) in (receipt.first_log..).zip(&receipt.logs) {
@@ -168,6 +171,9 @@ impl Found {
                 continue;
             }
             self.count += 1;
+            if super::is_too_large(&self.json) {
+                return Err(super::too_large());
+            }
             if self.count > LOGS_MAX {
                 return Err(RpcError::limit(format!("query returned more than {LOGS_MAX} results, narrow the range")));
             }

@@ -197,7 +197,12 @@ fn get_block_receipts<L: Lookup>(reader: &Reader<'_, L>, id: BlockId, json: &mut
     let number = block.header.number;
     let all = reader.store.transactions(number).zip(reader.store.receipts(number));
     let mut done = Ok(());
-    json.array((0..).zip(all), |json, (index, (stored, receipt))| {
+    // What is left out of an answer that is too large already is not missed: the answer is refused.
+    let all = all.zip(0..);
+    json.array(all, |json, ((stored, receipt), index)| {
+        if super::is_too_large(json) {
+            return;
+        }
         let one = || {
             let (stored, receipt) = (stored?, receipt?);
             let hash = logs::transaction_hash(&stored.raw);

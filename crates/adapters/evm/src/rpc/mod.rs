@@ -38,7 +38,7 @@ const ANSWER_BYTES_MAX: usize = 25_000_000;
 
 /// Puts the answer together: makes the reads, and takes calls' replies in order.
 pub(crate) fn finish<L: Lookup>(instance: &Instance, store: Store<'_, L>, batch: &Batch, replies: Vec<Reply>) -> Reply {
-    let reader = Reader::new(instance, store, simulate::BATCH_GAS_MAX);
+    let reader = Reader::new(instance, store);
     let mut replies = replies.into_iter();
     let mut out = String::with_capacity(batch.items.len() * 120);
     for item in &batch.items {
@@ -87,13 +87,19 @@ fn member<L: Lookup>(
     }
 }
 
+/// Whether `json` is already more than an answer may be, so that there is no point in going on.
+const fn is_too_large(json: &Json) -> bool {
+    json.size() > ANSWER_BYTES_MAX
+}
+
+fn too_large() -> RpcError {
+    RpcError::limit("response too large, ask for less at once")
+}
+
 fn read<L: Lookup>(reader: &Reader<'_, L>, method: &str, params: Option<&str>) -> Result<String, RpcError> {
     let mut json = Json::default();
     methods::answer(reader, method, &Params::parse(params)?, &mut json)?;
-    if json.size() > ANSWER_BYTES_MAX {
-        return Err(RpcError::limit("response too large, ask for less at once"));
-    }
-    Ok(json.finish())
+    if is_too_large(&json) { Err(too_large()) } else { Ok(json.finish()) }
 }
 
 /// What [`crate::adapter`] and the worker reply to calls, as a member: a hash in binary, a member as

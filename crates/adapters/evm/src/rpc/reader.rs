@@ -7,8 +7,9 @@ use alloy_primitives::B256;
 use synod_kv::Lookup;
 
 use super::error::RpcError;
-use super::logs::transaction_hash;
+use super::logs::{BATCH_READS_MAX, transaction_hash};
 use super::params::BlockId;
+use super::simulate::BATCH_GAS_MAX;
 use crate::block::{Block, Position};
 use crate::error::StateDamaged;
 use crate::instance::Instance;
@@ -20,14 +21,17 @@ pub(crate) struct Reader<'a, L> {
     pub(crate) store: Store<'a, L>,
     /// How much gas the batch's calls and estimates may still use.
     pub(crate) gas_left: Cell<u64>,
+    /// How many index entries and receipts the batch's queries for logs may still look at.
+    pub(crate) reads_left: Cell<u64>,
     /// The block read last: lists of logs and receipts ask for the same one again and again.
     latest_block: RefCell<Option<Rc<Block>>>,
 }
 
 impl<'a, L: Lookup> Reader<'a, L> {
     /// A reader for one batch.
-    pub(crate) const fn new(instance: &'a Instance, store: Store<'a, L>, gas_left: u64) -> Self {
-        Self { instance, store, gas_left: Cell::new(gas_left), latest_block: RefCell::new(None) }
+    pub(crate) const fn new(instance: &'a Instance, store: Store<'a, L>) -> Self {
+        let (gas_left, reads_left) = (Cell::new(BATCH_GAS_MAX), Cell::new(BATCH_READS_MAX));
+        Self { instance, store, gas_left, reads_left, latest_block: RefCell::new(None) }
     }
 
     /// The number of the block that `id` names. A number may name a block that is not there yet.

@@ -62,7 +62,11 @@ pub(crate) fn block(
         json.name("transactions");
         match transactions {
             Transactions::Hashes(hashes) => json.array(*hashes, |json, hash| json.data(hash.as_slice())),
+            // What is left out of an answer that is too large already is not missed: the answer is refused.
             Transactions::Full(full) => json.array((0..).zip(*full), |json, (index, (stored, hash))| {
+                if super::is_too_large(json) {
+                    return;
+                }
                 let result = transaction(json, instance, block, index, stored, *hash);
                 damaged = std::mem::replace(&mut damaged, Ok(())).and(result);
             }),

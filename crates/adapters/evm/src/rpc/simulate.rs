@@ -92,8 +92,12 @@ pub(crate) fn estimate_gas<L: Lookup>(
         ExecutionResult::Halt { reason, .. } => return Err(RpcError::halted(&reason)),
     };
 
-    // What was used is too little where refunds, or the 64th that each call keeps back (EIP-150), matter.
-    let mut low = gas.tx_gas_used().saturating_sub(1);
+    // What was used is enough but where refunds, or the 64th that each call keeps back (EIP-150), matter.
+    let used = gas.tx_gas_used();
+    if question.succeeds(used)? {
+        return Ok(used);
+    }
+    let mut low = used;
     let likely = (gas.total_gas_spent() + CALL_STIPEND).saturating_mul(64) / 63;
     if likely < high {
         if question.succeeds(likely)? { high = likely } else { low = likely }

@@ -1,6 +1,7 @@
 //! Blocks of Ethereum mainnet from files, with their transactions as they were signed.
 
 #![allow(dead_code, reason = "each test binary uses a part of this")]
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

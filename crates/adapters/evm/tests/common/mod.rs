@@ -1,8 +1,11 @@
 //! A network of one worker: plan, execute, commit, answer, as a node does it.
 
 #![allow(dead_code, reason = "each test binary uses a part of this")]
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 pub mod mainnet;
+pub mod token;
+pub mod wallet;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
