@@ -36,6 +36,8 @@ pub struct Consensus {
     pub(crate) told_vote: Vote,
     /// The last view in which requests for votes really left this node.
     pub(crate) asked: Option<View>,
+    /// The last commit that went to all followers by itself.
+    pub(crate) announced: u64,
     /// The highest view, and entry in it, that each peer acknowledged to this node; a vote counts as
     /// entry 0 of its view.
     acknowledged: BTreeMap<NodeId, (View, LogIndex)>,
@@ -164,6 +166,7 @@ impl Consensus {
             told_role: (Role::Follower, vote.view, None),
             told_vote: vote,
             asked: None,
+            announced: applied,
             acknowledged: BTreeMap::new(),
             stamp: 0,
             clock: Clock::new(now, config.tick, ticks.election_max),
@@ -488,8 +491,8 @@ fn engine_config(id: NodeId, ticks: Ticks, applied: u64) -> raft::Config {
         check_quorum: true,
         pre_vote: true,
         read_only_option: ReadOnlyOption::Safe,
-        // Followers learn of a commit at once: clients of theirs wait for it.
-        skip_bcast_commit: false,
+        // `announce_commit` does it, less often.
+        skip_bcast_commit: true,
         // Appending to a message that waits has no bound on its size.
         batch_append: false,
         priority: 0,

@@ -34,8 +34,9 @@ impl SyncGate {
     }
 
     /// Everything up to `number` is synced: the last `Ready` that is now persisted, and the
-    /// messages that may go. `None` if that was known.
+    /// messages that may go. `None` if that was known, or if nothing of that number waits for a sync.
     pub fn synced(&mut self, number: u64) -> Option<(u64, Vec<Message>)> {
+        self.held.iter().find(|held| held.syncs && held.number == number)?;
         let mut released = None;
         while let Some(held) = self.held.front()
             && (held.number <= number || (released.is_some() && !held.syncs))
@@ -68,7 +69,9 @@ mod tests {
         gate.hold(2, false, to(2));
         gate.hold(3, true, to(3));
         gate.hold(4, false, to(4));
-        assert_eq!(released(&mut gate, 0), None);
+        for never_asked_for in [0, 2, 4, 5, u64::MAX] {
+            assert_eq!(released(&mut gate, never_asked_for), None);
+        }
         assert_eq!(released(&mut gate, 1), Some((2, vec![1, 2])));
         assert_eq!(released(&mut gate, 1), None);
         assert!(!gate.is_open());

@@ -58,11 +58,12 @@ fn a_follower_acknowledges_several_appends_at_once_when_one_sync_covers_them() {
     }
     assert!(numbers[0] < numbers[1]);
     let follower = joined.node(others[0]);
+    follower.persisted(u64::MAX);
+    assert_eq!(effects(follower), [], "no append has this number");
     follower.persisted(numbers[1]);
     assert_eq!(sends(&effects(follower)).len(), 2);
     follower.persisted(numbers[0]);
-    follower.persisted(u64::MAX);
-    assert_eq!(effects(follower), [], "what was told before and what never was change nothing");
+    assert_eq!(effects(follower), [], "it was covered by the other");
 }
 
 #[test]
@@ -139,4 +140,27 @@ fn a_truncation_names_exactly_the_first_entry_that_was_replaced() {
     assert_eq!(lost[0].index, shared.index.next());
     assert_eq!(joined.logs[0], joined.logs[1]);
     assert_eq!(joined.last_committed(leader), &taken);
+}
+
+#[test]
+fn followers_hear_of_the_last_commit_at_once_and_of_earlier_ones_with_the_next_block() {
+    let (mut joined, leader, others) = Joined::elected(3);
+    // The messages of the first and of the second of two blocks on their way together.
+    let mut sent = vec![];
+    for payload in [b"one", b"two"] {
+        joined.propose(leader, payload);
+        let at_once = effects(joined.node(leader));
+        joined.node(leader).persisted(number(&at_once).unwrap());
+        sent.extend(sends(&at_once));
+    }
+    let mut sent_for_commit = vec![];
+    for (to, bytes) in sent.iter().filter(|(to, _)| *to == others[0]) {
+        let theirs = deliver(&mut joined, leader, *to, bytes);
+        joined.node(*to).persisted(number(&theirs).unwrap());
+        for (_, ack) in sends(&effects(joined.node(*to))) {
+            sent_for_commit.push(sends(&deliver(&mut joined, *to, leader, &ack)).len());
+        }
+    }
+    assert_eq!(sent_for_commit, [0, 2]);
+    assert_eq!(joined.node(leader).committed(), joined.node(leader).last().0);
 }
