@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use serde::Deserialize;
 use synod_types::{NodeId, TxId};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
-    ClientError, Connection, LinkError, Method, Network, NodeEntry, NodeStatus, Request, RequestIds, Response,
+    ClientError, Connection, LinkError, Method, Network, NodeEntry, NodeStatus, Outcome, Request, RequestIds, Response,
     tls_config,
 };
 
@@ -164,6 +166,44 @@ impl Client {
     pub async fn status(&self, node: NodeId) -> Result<NodeStatus, LinkError> {
         let response = self.send_to(node, &Request::get("/node/status")).await?;
         serde_json::from_slice(&response.body).map_err(|_| LinkError::NotAnAnswer("a status that is not one"))
+    }
+
+    /// Waits until it is final what became of `txid`, as long as a request is retried. Answers to writes
+    /// come after their commit; this is for ids from elsewhere.
+    ///
+    /// # Errors
+    /// If no node answers, or the answer is not understood.
+    pub async fn outcome(&self, txid: TxId) -> Result<Outcome, ClientError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            status: Outcome,
+        }
+        let give_up_at = Instant::now() + self.inner.options.retry_for;
+        loop {
+            let response = self.send(Request::get(format!("/node/tx/{txid}"))).await?;
+            let node = self.nodes()[self.inner.preferred.load(Ordering::Relaxed) % self.nodes().len()].id;
+            let what = || response.summary();
+            let Answer { status } = serde_json::from_slice(&response.body)
+                .map_err(|_| ClientError::AnswerNotUnderstood { node, what: what() })?;
+            if status.is_final() || Instant::now() >= give_up_at {
+                return Ok(status);
+            }
+            sleep_until(Instant::now() + PAUSE_FIRST).await;
+        }
+    }
+
+    /// Fetches the receipt of a committed transaction; [`crate::verify_receipt`] checks it.
+    ///
+    /// # Errors
+    /// If no node answers, or the transaction is not committed.
+    pub async fn receipt(&self, txid: TxId) -> Result<Bytes, ClientError> {
+        let response = self.send(Request::get(format!("/node/receipt/{txid}"))).await?;
+        if response.is_success() {
+            return Ok(response.body);
+        }
+        let node = self.nodes()[self.inner.preferred.load(Ordering::Relaxed) % self.nodes().len()].id;
+        let hint = response.error().and_then(|error| error.hint);
+        Err(ClientError::Refused { node, status: response.status, message: response.summary(), hint })
     }
 
     /// Finds the leader and sends to it from now on. `None` if no node says it leads.

@@ -55,6 +55,8 @@ pub enum ClientError {
         status: u16,
         /// What the node said.
         message: String,
+        /// What the node says to do next.
+        hint: Option<String>,
     },
     /// A node answered something that a node of this network would not.
     #[error("node {node} answered with {what}")]
@@ -68,7 +70,7 @@ pub enum ClientError {
 
 impl ClientError {
     /// What to do next, in the form that follows `hint:`.
-    pub const fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::FileUnreadable { .. } => {
                 "set SYNOD_NODES (or --nodes) to the network.json that synod sandbox wrote, or to its directory"
@@ -79,7 +81,7 @@ impl ClientError {
             Self::NoNodeAnswered { .. } => {
                 "check with synod node status which nodes run; start them with synod sandbox --dir"
             }
-            Self::Refused { .. } => "the message says what the node did not accept",
+            Self::Refused { hint, .. } => hint.as_deref().unwrap_or("the message says what the node did not accept"),
             Self::AnswerNotUnderstood { .. } => "check that client and nodes are of one version",
         }
     }

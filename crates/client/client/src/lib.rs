@@ -10,6 +10,7 @@
 //! From the bottom up: a [`Link`] is one connection as a value that its owner polls, for load
 //! generators that count microseconds; a [`Connection`] is a link driven by a task, shared by
 //! cloning; a [`Client`] chooses among nodes and retries.
+//! [`verify_receipt`] checks a receipt offline.
 //!
 //! ```no_run
 //! use synod_client::{Client, Network, Request};
@@ -29,6 +30,7 @@ mod error;
 mod identity;
 mod link;
 mod network;
+mod receipt;
 mod request;
 mod response;
 mod status;
@@ -40,7 +42,8 @@ pub use error::ClientError;
 pub use identity::Identity;
 pub use link::{Link, LinkError};
 pub use network::{IdentityFiles, NETWORK_FILE, Network, NetworkFile, NodeEntry, NodeLine};
+pub use receipt::{ReceiptError, verify_receipt};
 pub use request::{Method, Request, RequestIds};
 pub use response::{ErrorBody, Response};
-pub use status::NodeStatus;
+pub use status::{NodeStatus, Outcome};
 pub use tls::tls_config;

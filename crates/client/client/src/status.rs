@@ -32,3 +32,23 @@ impl NodeStatus {
         self.committed.parse().ok()
     }
 }
+
+/// What became of a transaction id, as a node sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Outcome {
+    /// The node has not heard of it.
+    Unknown,
+    /// Ordered, not committed yet.
+    Pending,
+    /// Committed: it stays.
+    Committed,
+    /// Never committed: another transaction has its place.
+    Invalid,
+}
+
+impl Outcome {
+    /// Whether it stays so.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Committed | Self::Invalid)
+    }
+}

@@ -153,3 +153,29 @@ async fn a_client_asks_for_all_that_it_was_shown_and_gives_up_in_time() {
     let error = client.send(Request::get("/x")).await.unwrap_err();
     assert!(error.to_string().starts_with("no node answered within 200ms; the last one asked was node 1"), "{error}");
 }
+
+#[tokio::test]
+async fn what_became_of_a_transaction_is_asked_until_it_is_final() {
+    let world = World::new();
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let server = Server::start(&world, move |seen| {
+        assert!(seen.head.starts_with("GET /node/tx/2.7 "), "{}", seen.head);
+        let status = ["Unknown", "Pending", "Committed"][asked.fetch_add(1, Ordering::Relaxed)];
+        Deed::Answer(200, "", format!(r#"{{"status":"{status}"}}"#).into_bytes())
+    })
+    .await;
+    let client = Client::new(world.network(&[&server])).unwrap();
+    assert_eq!(client.outcome("2.7".parse().unwrap()).await.unwrap(), synod_client::Outcome::Committed);
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn a_refused_receipt_says_why_and_what_to_do() {
+    let world = World::new();
+    let refusal = br#"{"error":{"code":"NotCommitted","message":"the transaction is not committed","hint":"wait"}}"#;
+    let server = Server::start(&world, |_| Deed::Answer(404, "", refusal.to_vec())).await;
+    let client = Client::new(world.network(&[&server])).unwrap();
+    let error = client.receipt("2.7".parse().unwrap()).await.unwrap_err();
+    assert_eq!(error.to_string(), "node 1 refused: the transaction is not committed (NotCommitted, status 404)");
+    assert_eq!(error.hint(), "wait");
+}

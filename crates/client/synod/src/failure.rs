@@ -43,7 +43,7 @@ impl fmt::Display for Failure {
 
 impl From<synod_client::ClientError> for Failure {
     fn from(error: synod_client::ClientError) -> Self {
-        let hint = error.hint();
+        let hint = error.hint().to_owned();
         Self::new(error, hint)
     }
 }

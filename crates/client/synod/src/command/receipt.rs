@@ -3,10 +3,10 @@
 use std::fs;
 
 use alloy_primitives::hex;
+use rustls_pki_types::CertificateDer;
 use serde_json::json;
-use synod_client::{Client, Network, Request};
+use synod_client::{Client, Network, verify_receipt};
 use synod_crypto::Certificate;
-use synod_ledger::Receipt;
 
 use crate::cli::{ReceiptCommand, ReceiptGetArgs, ReceiptVerifyArgs};
 use crate::failure::{Failure, Hint};
@@ -25,28 +25,23 @@ pub async fn receipt(command: ReceiptCommand, json: bool) -> Result<(), Failure>
 
 async fn get(args: ReceiptGetArgs, json: bool) -> Result<(), Failure> {
     let client = Client::new(Network::load(&args.network.network)?)?;
-    let answer = client.send(Request::get(format!("/node/receipt/{}", args.txid))).await?;
-    if !answer.is_success() {
-        let hint = answer.error().and_then(|error| error.hint);
-        return Err(Failure::new(answer.summary(), hint.unwrap_or("take the id that a write's answer gave".into())));
-    }
+    let receipt = client.receipt(args.txid).await?;
     match &args.out {
         Some(path) => {
-            fs::write(path, &answer.body)
+            fs::write(path, &receipt)
                 .hint(format!("name a file that you may write with --out, not {}", path.display()))?;
             eprintln!("receipt of {} is in {}", args.txid, path.display());
             Ok(())
         }
-        None if json => output::json(&json!({"txid": args.txid.to_string(), "receipt": hex::encode(&answer.body)})),
-        None => output::text(&format!("{}\n", hex::encode(&answer.body))),
+        None if json => output::json(&json!({"txid": args.txid.to_string(), "receipt": hex::encode(&receipt)})),
+        None => output::text(&format!("{}\n", hex::encode(&receipt))),
     }
 }
 
 fn verify(args: &ReceiptVerifyArgs, json: bool) -> Result<(), Failure> {
     let service = service(args)?;
-    let key = service.verifying_key().hint("a service's key is on P-256: check the file")?;
     let bytes = fs::read(&args.file).hint(format!("check the path {}", args.file.display()))?;
-    let verified = Receipt::verify(&unhex(bytes), &key)
+    let verified = verify_receipt(&unhex(bytes), &CertificateDer::from(service.der()))
         .hint("the receipt is not of this service, or was altered: do not rely on it")?;
     let claims = verified.claims.map(|claims| claims.to_hex());
     if json {
@@ -55,7 +50,7 @@ fn verify(args: &ReceiptVerifyArgs, json: bool) -> Result<(), Failure> {
             "write_set": verified.write_set.to_hex(),
             "claims": claims,
             "root": verified.root.to_hex(),
-            "service_digest": key.digest().to_hex(),
+            "service_digest": service.spki_digest().to_hex(),
         }));
     }
     output::text(&format!(
@@ -64,7 +59,7 @@ fn verify(args: &ReceiptVerifyArgs, json: bool) -> Result<(), Failure> {
         verified.write_set,
         claims.as_deref().unwrap_or("none"),
         verified.root,
-        key.digest()
+        service.spki_digest()
     ))
 }
 

@@ -11,6 +11,9 @@ mod server;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use synod_client::{Client, ClientOptions, Network};
 use tokio::net::TcpListener;
@@ -58,7 +61,35 @@ impl Gateway {
 
     /// Serves until the task is dropped.
     pub async fn serve(self) {
-        server::serve(self.listener, self.client, self.origins).await;
+        let door = Arc::new(Door::new(self.client, self.origins));
+        tokio::join!(server::serve(self.listener, Arc::clone(&door)), follow_the_leader(&door));
+    }
+}
+
+/// Keeps to the leader while there is something to do: followers only hand on what is written.
+async fn follow_the_leader(door: &Door) {
+    let mut seen = 0;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = door.requests.load(Ordering::Relaxed);
+        if now != seen {
+            seen = now;
+            door.client.prefer_leader().await;
+        }
+    }
+}
+
+/// What all connections of a gateway share.
+struct Door {
+    client: Client,
+    origins: Origins,
+    /// How many requests have come so far.
+    requests: AtomicU64,
+}
+
+impl Door {
+    fn new(client: Client, origins: Origins) -> Self {
+        Self { client, origins, requests: AtomicU64::new(0) }
     }
 }
 
@@ -72,6 +103,9 @@ fn port_taken(port: u16, error: io::Error) -> Failure {
     }
     Failure::new(format!("cannot listen on port {port} of 127.0.0.1: {error}"), "choose another --rpc-port")
 }
+
+/// How often the leader is looked for, at most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Connections to the node in use: a slow call holds up only what shares its connection.
 const UPSTREAM_CONNECTIONS: usize = 4;

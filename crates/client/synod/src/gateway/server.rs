@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,14 +17,13 @@ use synod_types::limits::REQUEST_BODY_BYTES_MAX;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::Origins;
 use super::forward::{LIMIT_EXCEEDED, SERVER_ERROR, error_answer, forward};
+use super::{Door, Origins};
 
 type Answer = Response<Full<Bytes>>;
 
 /// Accepts connections until the task is dropped.
-pub async fn serve(listener: TcpListener, client: Client, origins: Origins) {
-    let door = Arc::new(Door { client, origins });
+pub async fn serve(listener: TcpListener, door: Arc<Door>) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let permit = Arc::clone(&permits).acquire_owned().await.expect("nobody closes the semaphore");
@@ -39,12 +39,6 @@ pub async fn serve(listener: TcpListener, client: Client, origins: Origins) {
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
-}
-
-/// What all connections share.
-struct Door {
-    client: Client,
-    origins: Origins,
 }
 
 async fn converse(stream: TcpStream, door: &Door) {
@@ -72,7 +66,10 @@ async fn answer(request: Request<Incoming>, door: &Door) -> Answer {
     let answer = match *request.method() {
         Method::OPTIONS => text(StatusCode::NO_CONTENT, ""),
         Method::GET => text(StatusCode::OK, "Synod gateway: send Ethereum JSON-RPC by POST\n"),
-        Method::POST => post(request, &door.client).await,
+        Method::POST => {
+            door.requests.fetch_add(1, Ordering::Relaxed);
+            post(request, &door.client).await
+        }
         _ => text(StatusCode::METHOD_NOT_ALLOWED, "send Ethereum JSON-RPC by POST\n"),
     };
     with_cors(answer, allowed)

@@ -4,18 +4,22 @@ use std::env;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
+use std::time::Duration;
 
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use super::layout::NetworkDir;
 use crate::failure::{Failure, Hint};
+use crate::signals;
 
-/// Runs `command` by the shell and returns its status as the shell would.
+/// Runs `command` by the shell and returns its status as the shell would. If this process is told to
+/// stop meanwhile, the command, which a terminal tells too, has a moment to end by itself.
 ///
 /// # Errors
 /// If there is no shell to run it.
 pub async fn exec(command: &str, dir: &NetworkDir, rpc_url: &str) -> Result<ExitCode, Failure> {
-    let status = Command::new("sh")
+    let mut child = Command::new("sh")
         .arg("-c")
         .arg(command)
         .env("SYNOD_RPC_URL", rpc_url)
@@ -23,10 +27,16 @@ pub async fn exec(command: &str, dir: &NetworkDir, rpc_url: &str) -> Result<Exit
         .env("SYNOD_DIR", dir.path())
         .env("PATH", path()?)
         .kill_on_drop(true)
-        .status()
-        .await
+        .spawn()
         .hint("--exec needs a shell named sh")?;
-    Ok(ExitCode::from(code(status)))
+    tokio::select! {
+        status = child.wait() => Ok(ExitCode::from(code(status.hint("the command was lost from sight")?))),
+        () = signals::stop() => {
+            // One that does not end is ended as the child is dropped.
+            let _ = timeout(END_WITHIN, child.wait()).await;
+            Ok(ExitCode::from(STOPPED))
+        }
+    }
 }
 
 /// The status as shells give it on: 128 and the signal for a command that a signal ended.
@@ -43,6 +53,12 @@ fn path() -> Result<OsString, Failure> {
     let rest = env::var_os("PATH").unwrap_or_default();
     env::join_paths(own.into_iter().chain(env::split_paths(&rest))).hint(hint)
 }
+
+/// What a shell says of a command that Ctrl-C ended: 128 and the signal's number.
+pub const STOPPED: u8 = 130;
+
+/// Long enough to clean up, short enough for somebody who pressed Ctrl-C.
+const END_WITHIN: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {

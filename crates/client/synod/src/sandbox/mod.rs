@@ -48,10 +48,7 @@ pub async fn sandbox(args: SandboxArgs, json: bool) -> Result<ExitCode, Failure>
 
     let supervisor = Supervisor::start(nodes);
     let served = tokio::spawn(gateway.serve());
-    let outcome = tokio::select! {
-        outcome = work(&args, json, &dir, network, &rpc_url) => outcome,
-        () = signals::stop() => Ok(ExitCode::SUCCESS),
-    };
+    let outcome = work(&args, json, &dir, network, &rpc_url).await;
     served.abort();
     let stopping = output::spinner("stopping the nodes");
     supervisor.stop().await;
@@ -67,14 +64,16 @@ async fn work(
     network: Network,
     rpc_url: &str,
 ) -> Result<ExitCode, Failure> {
-    wait_until_ready(network.clone(), dir.path()).await?;
-    match &args.exec {
-        Some(command) => exec::exec(command, dir, rpc_url).await,
-        None => {
-            show::show(dir, &network, rpc_url, args.dir.is_none(), json)?;
-            std::future::pending().await
-        }
+    tokio::select! {
+        ready = wait_until_ready(network.clone(), dir.path()) => ready?,
+        () = signals::stop() => return Ok(ExitCode::from(exec::STOPPED)),
     }
+    if let Some(command) = &args.exec {
+        return exec::exec(command, dir, rpc_url).await;
+    }
+    show::show(dir, &network, rpc_url, args.dir.is_none(), json)?;
+    signals::stop().await;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn prepare(dir: &NetworkDir, args: &SandboxArgs) -> Result<Vec<NodeDir>, Failure> {
