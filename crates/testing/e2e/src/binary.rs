@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -90,7 +90,8 @@ impl From<Output> for Finished {
 /// # Panics
 /// If it cannot be started.
 pub fn run<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Finished {
-    Command::new(synod()).args(arguments).output().expect("the synod binary starts").into()
+    // Without a terminal anywhere, so that help is wrapped alike for everyone.
+    Command::new(synod()).args(arguments).stdin(Stdio::null()).output().expect("the synod binary starts").into()
 }
 
 /// Runs a line of shell in `folder`, with synod's own directory first in PATH, as `synod sandbox --exec` does.

@@ -1,7 +1,6 @@
 //! Tools of others, installed once below `target/e2e`, in the versions that the repository pins.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -33,19 +32,21 @@ pub fn npm_tools() -> &'static Path {
 pub fn python_tools() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
-        let folder = install("python", &["requirements.txt", "verify-receipt.py"], |folder| {
+        let folder = install("python", PYTHON_INPUTS, |folder| {
             let mut venv = Command::new("python3");
             venv.args(["-m", "venv", "venv"]).current_dir(folder);
             let mut pip = Command::new(folder.join("venv/bin/pip"));
-            pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement", "requirements.txt"]);
-            pip.current_dir(folder);
+            // The package asks for Python 3.12; what is used of it here runs on 3.11 too, which Debian 12 has.
+            pip.args(["install", "--quiet", "--disable-pip-version-check", "--ignore-requires-python", "--no-deps"]);
+            pip.args(["--requirement", "ccf-requirements.txt"]).current_dir(folder);
             vec![venv, pip]
         });
         folder.join("venv/bin/python")
     })
 }
 
-/// Copies `inputs` to a folder of the cache and runs the commands there, unless that was done with the same inputs.
+/// Copies `inputs` (from this crate's folder) to a folder of the cache and runs the commands there, unless that was
+/// done with the same inputs.
 fn install(name: &str, inputs: &[&str], commands: impl FnOnce(&Path) -> Vec<Command>) -> PathBuf {
     let folder = cache_folder().join(name);
     fs::create_dir_all(&folder).expect("the cache folder can be made");
@@ -53,16 +54,17 @@ fn install(name: &str, inputs: &[&str], commands: impl FnOnce(&Path) -> Vec<Comm
     let lock = File::create(folder.join("lock")).expect("a lock file can be made");
     lock.lock().expect("a file can be locked");
 
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     let wanted: String = inputs.iter().map(|input| read(&source.join(input))).collect();
     let done = folder.join("installed");
     if fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
         return folder;
     }
     for input in inputs {
-        let copy = folder.join(input);
-        fs::create_dir_all(copy.parent().expect("a file lies in a folder")).expect("a folder can be made");
-        fs::copy(source.join(input), copy).expect("an input can be copied");
+        let file = Path::new(input).file_name().expect("an input is a file");
+        let kind = if input.ends_with(".sol") { "contracts" } else { "" };
+        fs::create_dir_all(folder.join(kind)).expect("a folder can be made");
+        fs::copy(source.join(input), folder.join(kind).join(file)).expect("an input can be copied");
     }
     for mut command in commands(&folder) {
         let output = command.output().unwrap_or_else(|error| {
@@ -75,8 +77,7 @@ fn install(name: &str, inputs: &[&str], commands: impl FnOnce(&Path) -> Vec<Comm
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    // Written whole or not at all: a torn mark only means one more installation.
-    File::create(&done).and_then(|mut file| file.write_all(wanted.as_bytes())).expect("the mark can be written");
+    fs::write(&done, wanted).expect("the mark can be written");
     folder
 }
 
@@ -86,11 +87,14 @@ fn read(path: &Path) -> String {
 
 /// What the tools from npm are made of.
 const NPM_INPUTS: &[&str] = &[
-    "package.json",
-    "package-lock.json",
-    "compile.mjs",
-    "ethers-story.mjs",
-    "http2-story.mjs",
-    "contracts/Token.sol",
-    "contracts/Vault.sol",
+    "tools/package.json",
+    "tools/package-lock.json",
+    "tools/compile.mjs",
+    "tools/ethers-story.mjs",
+    "tools/http2-story.mjs",
+    "tools/contracts/Token.sol",
+    "tools/contracts/Vault.sol",
 ];
+
+/// What the Python environment is made of: the versions are those of the ledger's own tests.
+const PYTHON_INPUTS: &[&str] = &["../../core/ledger/tests/ccf-requirements.txt", "tools/verify-receipt.py"];

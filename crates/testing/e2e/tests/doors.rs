@@ -46,6 +46,38 @@ fn a_call_that_draws_randomness_leaves_the_same_on_every_node() {
     assert_eq!(drawn.len(), 4, "each draw is another");
 }
 
+#[test]
+fn a_network_that_was_stopped_goes_on_where_it_was() {
+    let sandbox = Sandbox::start();
+    let written = sandbox.synod(&["log", "put", "--key", "7", "--message", "before"]).succeeded();
+    let before: TxId = written.stdout.trim().parse().expect("a transaction id");
+    let sandbox = sandbox.stop().resume();
+    assert_eq!(sandbox.synod(&["log", "get", "--key", "7"]).succeeded().stdout, "before\n");
+    let written = sandbox.synod(&["log", "put", "--key", "7", "--message", "after"]).succeeded();
+    let after: TxId = written.stdout.trim().parse().expect("a transaction id");
+    assert_eq!(after.seqno, before.seqno.next(), "nothing was lost and nothing came between");
+    assert!(after.view > before.view);
+}
+
+/// Each workload runs for a second, with the fields that programs rely on.
+#[test]
+fn a_benchmark_prints_the_figures_that_programs_rely_on() {
+    let sandbox = Sandbox::start();
+    for workload in ["log", "transfer", "erc20"] {
+        let bench =
+            sandbox.synod(&["bench", workload, "--json", "--duration", "1", "--depth", "50"]).succeeded().json();
+        assert_eq!((&bench["workload"], &bench["errors"]), (&json!(workload), &json!(0)), "{bench}");
+        assert!(bench["transactions"].as_u64() > Some(50), "{bench}");
+        assert!(bench["committed_per_s"].as_f64() > Some(50.0), "{bench}");
+        for latency in ["quorum_commit_ms", "all_commit_ms"] {
+            let (p50, p99) = (&bench[latency]["p50"], &bench[latency]["p99"]);
+            assert!(p50.as_f64() > Some(0.0) && p99.as_f64() >= p50.as_f64(), "{latency}: {bench}");
+        }
+        assert_eq!(bench["cpu_s"]["nodes"].as_array().map(Vec::len), Some(3), "{bench}");
+        assert!(bench["cpu_s"]["client"].as_f64() > Some(0.0), "{bench}");
+    }
+}
+
 /// Shown by sending them in one write, and by how much sooner they are all done than one after the other.
 #[test]
 fn a_thousand_requests_of_one_connection_are_in_flight_at_once_and_answered_in_order() {

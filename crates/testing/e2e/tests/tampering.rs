@@ -76,8 +76,8 @@ fn places(size: usize) -> Vec<usize> {
     places
 }
 
-/// The number after `offset` in a message.
+/// The number after `at byte` in a message.
 fn offset_in(message: &str) -> Option<usize> {
-    let digits = message.split("offset ").nth(1)?;
+    let digits = message.split("at byte ").nth(1)?;
     digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
