@@ -14,6 +14,7 @@ use crate::chain::Position;
 use crate::event::{Action, Answer};
 use crate::layers::Done;
 use crate::node::{Engine, Node};
+use crate::resume::Cut;
 use crate::sealing::apply;
 
 /// How far ahead of this node's clock a block's time may be before the block is not acknowledged.
@@ -82,6 +83,10 @@ impl Node {
 
     /// Newer entries replaced ours: the layers above them go, and those who waited for them wait for the next block.
     pub(crate) fn on_truncated(&mut self, from: LogIndex) {
+        let last = &self.chain.last().tip;
+        let cut = Cut { from, view: last.entry_view, index: last.index }.after(self.cut.map(|(cut, _)| cut));
+        // The append that cuts follows, and says its ticket.
+        self.cut = Some((cut, Ticket(u64::MAX)));
         let mut lost = Vec::new();
         let mut truncated = false;
         while let Some(layer) = self.layers.pop_from(from) {
@@ -111,13 +116,24 @@ impl Node {
             }
             self.chain.append_checked(record.index, record.view);
         }
-        let vote = append.vote.map(|vote| self.seals.seal_vote(vote));
+        let vote = self.vote_record(&append);
         self.actions.push_back(Action::Append(boundary::Append {
             ticket: Ticket(append.number),
             truncate_from: append.truncate_from,
             records: append.records,
             vote,
         }));
+    }
+
+    /// The vote record, if the vote changed or entries are about to be cut off: it is on disk before they are.
+    fn vote_record(&mut self, append: &Append) -> Option<Bytes> {
+        self.vote = append.vote.unwrap_or(self.vote);
+        if append.truncate_from.is_some() {
+            let cut = self.cut.as_mut().expect("what is cut off was told before");
+            cut.1 = Ticket(append.number);
+        }
+        let is_due = append.vote.is_some() || append.truncate_from.is_some();
+        is_due.then(|| self.seals.seal_vote(self.vote, self.cut.map(|(cut, _)| cut)))
     }
 
     /// An entry is committed: its transactions are final, and those who waited for it are answered.

@@ -1,11 +1,11 @@
 //! The node: joins consensus, ledger, governance and the worker into one deterministic value.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
-use synod_consensus::{Consensus, Effect, Restored};
+use synod_consensus::{Consensus, Effect, Restored, Vote};
 use synod_types::boundary::Ticket;
 use synod_types::{Encode, NodeId, Time, TxId, Untrusted, View};
 
@@ -20,7 +20,7 @@ use crate::peer::{Held, PeerMessage};
 use crate::probe::Probe;
 use crate::queries::Reads;
 use crate::requests::RequestTable;
-use crate::resume::{Memory, Resuming};
+use crate::resume::{Cut, Memory, Resuming, check_held};
 use crate::sealing::Seals;
 
 /// One node of a network, without its worker, its disk and its sockets.
@@ -47,6 +47,12 @@ pub struct Node {
     pub(crate) inbox: Inbox,
     pub(crate) reads: Reads,
     pub(crate) memory: Memory,
+    /// Peers that have not said what they remember of this node.
+    pub(crate) unheard: BTreeSet<NodeId>,
+    /// The vote as last filed.
+    pub(crate) vote: Vote,
+    /// What is being cut off the log, until the append that does so is on disk.
+    pub(crate) cut: Option<(Cut, Ticket)>,
     pub(crate) rng: ChaCha20Rng,
     pub(crate) probe: Box<dyn Probe>,
     pub(crate) actions: VecDeque<Action>,
@@ -110,7 +116,7 @@ impl Node {
     pub fn poll_timeout(&self) -> Option<Time> {
         let engine = match &self.engine {
             Engine::Idle => None,
-            Engine::Resuming { resuming, .. } => Some(resuming.ask_at()),
+            Engine::Resuming { resuming, .. } => Some(resuming.wakes_at()),
             Engine::Running(consensus) => consensus.poll_timeout(),
         };
         [engine, self.block_closes_at(), self.expiry_at, self.stopping].into_iter().flatten().min()
@@ -203,6 +209,7 @@ impl Node {
     }
 
     fn on_persisted(&mut self, ticket: Ticket) {
+        self.cut = self.cut.filter(|(_, filed)| *filed > ticket);
         let Engine::Running(consensus) = &mut self.engine else { panic!("nothing is appended before the node runs") };
         consensus.persisted(ticket.0);
     }
@@ -213,10 +220,13 @@ impl Node {
 
     fn on_peer_connected(&mut self, peer: NodeId) {
         self.inbox.recall_from(peer);
-        if let Engine::Resuming { resuming, .. } = &self.engine {
-            let held = resuming.held();
-            self.send(peer, &PeerMessage::Resume { held });
-        }
+        let held = match &self.engine {
+            Engine::Idle => return,
+            Engine::Resuming { resuming, .. } => resuming.held(),
+            Engine::Running(_) if !self.unheard.contains(&peer) => return,
+            Engine::Running(consensus) => held(consensus),
+        };
+        self.send(peer, &PeerMessage::Resume { held });
     }
 
     fn on_peer_closed(&mut self, peer: NodeId) {
@@ -243,7 +253,7 @@ impl Node {
                 let seen = *self.memory.of(from);
                 self.send(from, &PeerMessage::Remembered { resuming, seen });
             }
-            PeerMessage::Remembered { resuming: _, seen } => self.on_remembered(from, seen),
+            PeerMessage::Remembered { resuming: _, seen } => self.on_remembered(now, from, seen),
         }
     }
 
@@ -254,22 +264,37 @@ impl Node {
         }
     }
 
-    fn on_remembered(&mut self, from: NodeId, seen: Held) {
-        let Engine::Resuming { resuming, .. } = &mut self.engine else { return };
-        if let Err(reason) = resuming.heard(from, seen) {
+    fn on_remembered(&mut self, now: Time, from: NodeId, seen: Held) {
+        let checked = match &mut self.engine {
+            Engine::Idle => Ok(()),
+            Engine::Resuming { resuming, .. } => resuming.heard(now, from, seen),
+            // Its answer comes late. What it saw since this node runs is in this node's log, or was replaced in it.
+            Engine::Running(consensus) if self.unheard.remove(&from) => {
+                check_held(self.id, held(consensus), from, seen)
+            }
+            Engine::Running(_) => Ok(()),
+        };
+        if let Err(reason) = checked {
             self.stop(reason);
         }
     }
 
     fn resume_if_confirmed(&mut self, now: Time) {
         let Engine::Resuming { resuming, restored } = &mut self.engine else { return };
-        if self.stopped || !resuming.is_confirmed() {
+        if self.stopped || !resuming.is_confirmed(now) {
             return;
         }
         let (config, restored) = *restored.take().expect("a node resumes once");
+        self.unheard = self.seals.peers().filter(|peer| !resuming.answered().contains(peer)).collect();
         let consensus = Consensus::new(&config, restored, now).expect("the configuration was checked at start");
         self.engine = Engine::Running(Box::new(consensus));
     }
+}
+
+/// How far a running node is: what it acknowledged and voted is never beyond that.
+fn held(consensus: &Consensus) -> Held {
+    let (index, view) = consensus.last();
+    Held { view, index, voted: consensus.view() }
 }
 
 const fn role(role: synod_consensus::Role) -> Role {

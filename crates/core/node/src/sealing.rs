@@ -15,6 +15,7 @@ use synod_worker::{Apply, BlockEnv};
 
 use crate::chain::Position;
 use crate::probe::{Probe, Stage};
+use crate::resume::Cut;
 
 /// The keys of this node and the public keys of all.
 #[derive(Debug)]
@@ -132,30 +133,35 @@ impl Seals {
         Some((block, opened))
     }
 
-    /// The receipt of transaction `seqno` of a block, as bytes to hand out.
+    /// The receipt of transaction `seqno` of a block that the host read back, as bytes to hand out; `None` if it would
+    /// not verify: opening the block proves everything but the signatures.
     pub fn receipt(&self, block: &SealedBlock, opened: &Opened, seqno: Seqno) -> Option<Bytes> {
-        Receipt::build(block, opened, seqno, self.sealer.keys())
-            .map(|receipt| Bytes::from(receipt.to_cose(self.sealer.service_key())))
+        let service = self.sealer.service_key();
+        let receipt = Receipt::build(block, opened, seqno, self.sealer.keys())?.to_cose(service);
+        Receipt::verify(&receipt, service).ok()?;
+        Some(Bytes::from(receipt))
     }
 
-    /// The vote record as the host may keep it.
-    pub fn seal_vote(&self, vote: Vote) -> Bytes {
+    /// The vote record as the host may keep it: the vote, and what is being cut off the log.
+    pub fn seal_vote(&self, vote: Vote, cut: Option<Cut>) -> Bytes {
         let mut out = Encoder::default();
         vote.view.encode(&mut out);
         vote.voted_for.encode(&mut out);
+        cut.encode(&mut out);
         // The same vote may be sealed twice and another later: GCM-SIV then reveals at most that two are equal.
         let sealed = self.vote_key().seal(vote.view.0, 0, &self.network.0, out.finish());
         Bytes::from([&vote.view.0.to_le_bytes()[..], &sealed].concat())
     }
 
     /// Reads back what [`Self::seal_vote`] made; `None` for anything else.
-    pub fn open_vote(&self, sealed: &[u8]) -> Option<Vote> {
+    pub fn open_vote(&self, sealed: &[u8]) -> Option<(Vote, Option<Cut>)> {
         let (view, sealed) = sealed.split_first_chunk::<8>()?;
         let plain = self.vote_key().open(u64::from_le_bytes(*view), 0, &self.network.0, sealed).ok()?;
         let mut input = Decoder::new(&plain);
         let vote = Vote { view: View::decode(&mut input).ok()?, voted_for: Option::decode(&mut input).ok()? };
+        let cut = Option::decode(&mut input).ok()?;
         input.finish().ok()?;
-        Some(vote)
+        Some((vote, cut))
     }
 
     fn vote_key(&self) -> SealingKey {

@@ -6,18 +6,18 @@
 //!  finish(now, vote)                   the node: it asks its peers before it takes part
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use synod_consensus::{ConfigError, RestoreError, Restored};
+use synod_consensus::{ConfigError, RestoreError, Restored, Vote};
 use synod_crypto::{NodeKey, ServiceKey, SessionKeys};
 use synod_kv::WriteSet;
 use synod_ledger::GenesisPublic;
 use synod_types::boundary::{EntryKind, LogRecord};
-use synod_types::{Decode, LogIndex, NodeId, Time, Untrusted};
+use synod_types::{Decode, LogIndex, NodeId, Time, Untrusted, View};
 use synod_worker::{Apply, ToWorker};
 
 use crate::chain::{Chain, Position};
@@ -134,6 +134,9 @@ impl Start {
             inbox: Inbox::default(),
             reads: Reads::default(),
             memory: Memory::default(),
+            unheard: BTreeSet::new(),
+            vote: Vote::default(),
+            cut: None,
             rng: ChaCha20Rng::from_seed(config.seed),
             probe: Box::new(NoProbe),
             actions: VecDeque::new(),
@@ -194,11 +197,14 @@ impl Start {
         let vote = vote
             .map(|vote| vote.check(|sealed| self.node.seals.open_vote(&sealed).ok_or(StartError::Vote { node: id })));
         let vote = vote.transpose()?;
-        if let Some(vote) = vote {
-            self.restored.set_vote(vote);
-        }
         let (index, view) = self.restored.last();
-        let held = Held { view, index, voted: vote.map(|vote| vote.view).unwrap_or_default() };
+        let mut held = Held { view, index, voted: View::default() };
+        if let Some((vote, cut)) = vote {
+            self.restored.set_vote(vote);
+            self.node.vote = vote;
+            held.voted = vote.view;
+            held = cut.map_or(held, |cut| cut.excuse(held));
+        }
 
         let nodes: Vec<_> = self.node.seals.nodes().collect();
         let seed = rand_chacha::rand_core::Rng::next_u64(&mut self.node.rng);
