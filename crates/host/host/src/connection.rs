@@ -37,6 +37,8 @@ pub struct Activity {
     pub moved: AtomicU64,
     /// Whether bytes wait to be sent, or the connection is about to close: then silence counts as a stall.
     pub blocked: AtomicBool,
+    /// Whether bytes wait to be sent.
+    pub unsent: AtomicBool,
 }
 
 /// Carries bytes between a stream and the enclave until one of them ends.
@@ -141,6 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
                 Poll::Ready(Err(error)) => result = Err(error),
             }
         }
+        self.pump.activity.unsent.store(!self.queue.is_empty(), Ordering::Relaxed);
         self.pump.activity.blocked.store(!self.queue.is_empty() || self.ending != Ending::No, Ordering::Relaxed);
         if written > 0 {
             self.moved();

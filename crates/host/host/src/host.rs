@@ -232,8 +232,8 @@ async fn finish(network: &Network, from_enclave: &mut UnboundedReceiver<ToHost>)
         }
     }
     let end = Instant::now() + FLUSH_TIME_MAX;
-    while network.open() > 0 && Instant::now() < end {
-        sleep(Duration::from_millis(10)).await;
+    while network.has_unsent() && Instant::now() < end {
+        sleep(Duration::from_millis(5)).await;
     }
 }
 

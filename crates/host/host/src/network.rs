@@ -130,9 +130,9 @@ impl Network {
         }
     }
 
-    /// How many connections are open.
-    pub fn open(&self) -> usize {
-        self.table().entries.len()
+    /// Whether bytes still wait to be sent on some connection.
+    pub fn has_unsent(&self) -> bool {
+        self.table().entries.values().any(|entry| entry.activity.unsent.load(Ordering::Relaxed))
     }
 
     fn connect(&self, connection: ConnectionId, node: NodeId) {
@@ -175,6 +175,9 @@ impl Network {
 
     fn command(&self, connection: ConnectionId, command: Command) {
         if let Some(entry) = self.table().entries.get(&connection) {
+            if let Command::Write(_) = &command {
+                entry.activity.unsent.store(true, Ordering::Relaxed);
+            }
             // A connection that is just ending takes no more; the enclave hears of its end.
             let _ = entry.commands.send(command);
         }
