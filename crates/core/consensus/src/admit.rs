@@ -23,6 +23,7 @@ pub struct Admitted {
     pub(crate) message: Option<Message>,
     pub(crate) stamp: u64,
     entries: NewEntries,
+    acknowledges: Option<LogIndex>,
 }
 
 /// The entries that stepping a message would add to the log.
@@ -44,11 +45,11 @@ impl Admitted {
         &self.entries
     }
 
-    /// The entry up to which the sender says that its synced log is ours, if the message says so.
+    /// The last entry that the sender says it has synced, if this node leads and the message says so.
+    ///
+    /// Of an older view's acknowledgement nothing is said: other entries may stand there by now.
     pub fn acknowledges(&self) -> Option<LogIndex> {
-        let message = self.message.as_ref()?;
-        let acknowledges = message.msg_type == MessageType::MsgAppendResponse && !message.reject;
-        acknowledges.then_some(LogIndex(message.index))
+        self.acknowledges
     }
 
     /// The view in which the sender gives this node its vote, if the message does so.
@@ -94,11 +95,23 @@ impl Standing<'_> {
         }
         let message = bytes.check(|bytes| PeerMessage::from_bytes(&bytes))?;
         self.check_view(&message)?;
+        let acknowledges = self.acknowledged(&message);
         let (message, entries) = match self.check(from, message)? {
             Verdict::Pass(message, entries) => (Some(to_engine(from, self.id, message)), entries),
             Verdict::Drop => (None, NewEntries::default()),
         };
-        Ok(Admitted { message, stamp: self.stamp, entries })
+        Ok(Admitted { message, stamp: self.stamp, entries, acknowledges })
+    }
+
+    fn acknowledged(&self, message: &PeerMessage) -> Option<LogIndex> {
+        match message {
+            PeerMessage::Appended { view, index, .. } if self.leads(*view) => Some(*index),
+            _ => None,
+        }
+    }
+
+    fn leads(&self, view: View) -> bool {
+        self.role == StateRole::Leader && view == self.view
     }
 
     /// The engine takes view 0 for a local message and adds to views without a check.
@@ -270,8 +283,7 @@ impl Standing<'_> {
     /// A follower acknowledges what we sent in this view.
     fn check_ack(&self, view: View, index: LogIndex) -> Result<(), PeerMisbehaved> {
         let last = LogIndex(self.log.last());
-        let answers_us = self.role == StateRole::Leader && view == self.view;
-        if answers_us && index > last { Err(PeerMisbehaved::AckBeyondLog { index, last }) } else { Ok(()) }
+        if self.leads(view) && index > last { Err(PeerMisbehaved::AckBeyondLog { index, last }) } else { Ok(()) }
     }
 
     /// Returns the hint as the engine would come to it by counting down: the last entry of our log
@@ -282,7 +294,7 @@ impl Standing<'_> {
         after: LogIndex,
         (hint, hint_view): (LogIndex, View),
     ) -> Result<LogIndex, PeerMisbehaved> {
-        if self.role != StateRole::Leader || view != self.view {
+        if !self.leads(view) {
             return Ok(hint);
         }
         self.check_ack(view, after)?;

@@ -274,8 +274,8 @@ impl Consensus {
         if admitted.stamp != self.stamp {
             return Err(StaleAdmission);
         }
+        self.note_acknowledged(&admitted);
         if let Some(message) = admitted.message {
-            self.note_acknowledged(&message);
             // The engine's errors are dropped proposals and unknown senders, and neither is admitted.
             self.raw.step(message).expect("an admitted message is one that the engine takes");
             self.settle();
@@ -420,14 +420,12 @@ impl Consensus {
         self.acknowledged.get(&peer).copied()
     }
 
-    fn note_acknowledged(&mut self, message: &Message) {
-        let synced = match message.msg_type {
-            MessageType::MsgAppendResponse | MessageType::MsgRequestVoteResponse => !message.reject,
-            _ => false,
-        };
-        if synced && message.term == self.raw.raft.term {
-            let seen = (View(message.term), LogIndex(message.index));
-            let most = self.acknowledged.entry(NodeId(message.from)).or_insert(seen);
+    fn note_acknowledged(&mut self, admitted: &Admitted) {
+        let Some(from) = admitted.message.as_ref().map(|message| NodeId(message.from)) else { return };
+        let entry = admitted.acknowledges().map(|index| (self.view(), index));
+        let vote = admitted.grants_vote_in().map(|view| (view, LogIndex(0)));
+        if let Some(seen) = entry.or(vote) {
+            let most = self.acknowledged.entry(from).or_insert(seen);
             *most = seen.max(*most);
         }
     }

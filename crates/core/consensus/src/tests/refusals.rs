@@ -222,6 +222,21 @@ fn an_acknowledgement_of_what_was_never_sent_is_refused() {
 }
 
 #[test]
+fn an_acknowledgement_says_what_is_synced_only_to_the_leader_of_its_view() {
+    let mut stage = stage();
+    let (leader, follower, other) = (stage.leader, stage.follower, stage.other);
+    let mut said = |from, to, view| {
+        let message = PeerMessage::Appended { view: View(view), index: LogIndex(4), commit: LogIndex(1) };
+        let admitted = stage.joined.node(to).admit(from, Untrusted::new(message.to_bytes())).unwrap();
+        admitted.acknowledges()
+    };
+    assert_eq!(said(follower, leader, 2), Some(LogIndex(4)));
+    assert_eq!(said(follower, leader, 1), None, "another entry may stand there by now");
+    assert_eq!(said(follower, leader, 3), None);
+    assert_eq!(said(other, follower, 2), None);
+}
+
+#[test]
 fn refusals_that_no_log_of_this_network_can_give_are_refused() {
     let mut stage = stage();
     let (leader, follower) = (stage.leader, stage.follower);
