@@ -104,8 +104,8 @@ const PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// A node that cannot start should not keep the machine busy trying.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
-/// A node that ran this long is not one that cannot start.
-const STEADY_AFTER: Duration = Duration::from_secs(5);
+/// A node that ran this long is not one that cannot start: that shows within milliseconds.
+const STEADY_AFTER: Duration = Duration::from_secs(1);
 
 /// A node finishes what is in flight, which takes a commit or two.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
