@@ -71,14 +71,19 @@ pub(crate) fn slot_key(address: Address, slot: U256) -> [u8; 52] {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::hex;
+
     use super::*;
 
     #[test]
     fn an_account_takes_only_the_bytes_it_needs_and_reads_back() {
         let rich = Account { nonce: u64::MAX, balance: U256::MAX, code_hash: Some(B256::repeat_byte(7)) };
         let plain = Account { nonce: 1, balance: U256::from(1_000), code_hash: None };
-        for (account, size) in [(Account::default(), 2), (plain, 5), (rich, 74)] {
+        for (account, size, vector) in
+            [(Account::default(), 2, "0000"), (plain, 5, "01020103e8"), (rich, 74, "8820ffffffffffffffff")]
+        {
             let record = account.encode();
+            assert!(hex::encode(&record).starts_with(vector));
             assert_eq!(record.len(), size);
             assert_eq!(Account::decode(&record), Ok(account));
             for torn in 0..size {

@@ -69,8 +69,12 @@ const AUTHORITIES_MAX: usize = REQUEST_BODY_BYTES_MAX / 64;
 /// The most ancestors that BLOCKHASH can reach.
 pub(crate) const ANCESTORS_MAX: usize = 256;
 
+/// The version of a call's form.
+const FORMAT: u8 = 1;
+
 impl Encode for Call {
     fn encode(&self, out: &mut Encoder) {
+        FORMAT.encode(out);
         out.bytes(self.instance.as_bytes());
         match &self.action {
             Action::Transact(transaction) => {
@@ -117,6 +121,9 @@ impl Encode for Call {
 impl Decode for Call {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let refused = input.reading("call").error(DecodeReason::ValueNotAllowed);
+        if u8::decode(input)? != FORMAT {
+            return Err(refused);
+        }
         let name = input.bytes(NAME_SIZE_MAX)?;
         let instance = String::from_utf8(name.to_vec()).map_err(|_| refused.clone())?;
         let action = match u8::decode(input)? {
@@ -197,6 +204,7 @@ impl Decode for Signers {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::hex;
     use revm::primitives::hardfork::SpecId;
 
     use super::*;
@@ -223,6 +231,9 @@ mod tests {
             Action::CloseBlock,
             Action::Complete,
         ];
+        let vector = format!("01040000006d61696e00{}020000000001{}03000000726177", "01".repeat(20), "02".repeat(20));
+        let first = Call { instance: "main".into(), action: actions[0].clone() };
+        assert_eq!(hex::encode(first.to_bytes()), vector);
         for action in actions {
             let call = Call { instance: "main".into(), action };
             let encoding = call.to_bytes();

@@ -68,8 +68,12 @@ impl Instance {
     }
 }
 
+/// The version of this record's form, and of the forms in all maps of the instance.
+const FORMAT: u8 = 1;
+
 impl Encode for Instance {
     fn encode(&self, out: &mut Encoder) {
+        FORMAT.encode(out);
         self.chain_id.encode(out);
         self.forks.encode(out);
         self.limits.gas_limit.encode(out);
@@ -88,7 +92,11 @@ impl Encode for Instance {
 
 impl Decode for Instance {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let chain_id = u64::decode(input.reading("instance"))?;
+        let refused = input.reading("instance").error(DecodeReason::ValueNotAllowed);
+        if u8::decode(input)? != FORMAT {
+            return Err(refused);
+        }
+        let chain_id = u64::decode(input)?;
         let forks = Forks::decode(input)?;
         let limits = Limits {
             gas_limit: u64::decode(input)?,
@@ -98,7 +106,7 @@ impl Decode for Instance {
         let kind = match u8::decode(input)? {
             0 => Kind::Live,
             1 => Kind::Historic { importer: ActorId::decode(input)?, complete: bool::decode(input)? },
-            _ => return Err(input.error(DecodeReason::ValueNotAllowed)),
+            _ => return Err(refused),
         };
         Ok(Self { chain_id, forks, limits, kind })
     }
@@ -106,6 +114,8 @@ impl Decode for Instance {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::hex;
+
     use super::*;
 
     #[test]
@@ -117,8 +127,13 @@ mod tests {
             kind: Kind::Historic { importer: ActorId([9; 32]), complete: true },
             ..live.clone()
         };
+        let vector = "010700000000000000010000000000000000000000000c80c3c90100000000ffffffffffff1f00006000000000000000";
+        assert_eq!(hex::encode(live.to_bytes()), vector);
         for instance in [live, historic] {
-            assert_eq!(Instance::from_bytes(&instance.to_bytes()), Ok(instance));
+            let mut encoding = instance.to_bytes();
+            assert_eq!(Instance::from_bytes(&encoding), Ok(instance));
+            encoding[0] = FORMAT + 1;
+            assert!(Instance::from_bytes(&encoding).is_err(), "a later form is not guessed at");
         }
     }
 

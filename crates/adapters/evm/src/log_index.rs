@@ -202,3 +202,36 @@ fn places_decode(value: &[u8]) -> Result<Vec<u32>, StateDamaged> {
     }
     Ok(places)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{Bytes, Log, LogData, hex};
+    use synod_kv::State;
+
+    use super::*;
+
+    #[test]
+    fn an_item_has_one_entry_a_block_that_lists_its_transactions_once_each() {
+        let topic = B256::repeat_byte(0xee);
+        let log = Log { address: Address::repeat_byte(0xaa), data: LogData::new_unchecked(vec![topic], Bytes::new()) };
+        let receipt =
+            Receipt { success: true, gas_used: 0, cumulative_gas_used: 0, first_log: 0, logs: vec![log.clone(), log] };
+        let mut index = BlockIndex::default();
+        for place in [0, 1, 300] {
+            index.add(place, &receipt);
+        }
+        let (state, maps) = (State::default(), Maps::of("main"));
+        let mut tx = Tx::new(&state);
+        index.write(&mut tx, &maps, 5);
+        let entries: Vec<_> =
+            tx.range(&maps.logs, ..).map(|(key, value)| (hex::encode(key), hex::encode(value))).collect();
+        let number = "0000000000000005";
+        let expected = [
+            (format!("00{}{number}", "aa".repeat(20)), "0001ab02"),
+            (format!("01{}{number}", "ee".repeat(32)), "0001ab02"),
+        ];
+        assert_eq!(entries, expected.map(|(key, value)| (key, value.to_owned())));
+        assert_eq!(places_decode(&hex!("0001ab02")), Ok(vec![0, 1, 300]));
+        assert!(places_decode(&hex!("00ff")).is_err() && places_decode(&hex!("ffffffffffffffffff01")).is_err());
+    }
+}

@@ -114,6 +114,8 @@ fn decode_log(fields: &mut Fields<'_>) -> Result<Log, StateDamaged> {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::hex;
+
     use super::*;
 
     fn transfer() -> Receipt {
@@ -129,6 +131,10 @@ mod tests {
     fn a_receipt_reads_back_and_a_torn_one_is_refused() {
         let receipt = transfer();
         let record = receipt.encode();
+        let (dd, one, two) = ("dd".repeat(32), "01".repeat(20), "02".repeat(20));
+        let vector =
+            format!("01b88e03f09c060902{}0420{dd}14{one}14{two}0003000007{}0000", "03".repeat(20), "00".repeat(20));
+        assert_eq!(hex::encode(&record), vector);
         assert_eq!(Receipt::decode(&record), Ok(receipt));
         for torn in 0..record.len() {
             assert!(Receipt::decode(&record[..torn]).is_err(), "{torn} bytes");

@@ -416,3 +416,62 @@ fn blob_proofs_are_checked_without_a_trusted_setup_to_load() {
     assert_eq!(right["result"].as_str().unwrap().len(), 2 + 128, "{right}");
     assert!(call(&[0; 32]).get("error").is_some());
 }
+
+#[test]
+fn contracts_that_tools_expect_are_there_unless_the_network_declines() {
+    let mut network = token::network(&[]);
+    let expected = [
+        "0x4e59b44847b379578588920cA78FbF26c0B4956C",
+        "0x0000F90827F1C53a10cb7A02335B175320002935",
+        "0xcA11bde05977b3631167028862bE2a173976CA11",
+        "0x1820a4B7618BdE71Dce8cdc73aAB6C95905faD24",
+    ];
+    for address in expected {
+        assert_ne!(network.result("eth_getCode", json!([address, "latest"])), "0x", "{address}");
+    }
+    let declined = json!({"instances": [{"name": "main", "chain_id": 1, "predeploys": false}]});
+    let mut bare = Network::new(&declined);
+    for address in expected {
+        assert_eq!(bare.result("eth_getCode", json!([address, "latest"])), "0x", "{address}");
+    }
+
+    // aggregate3([(multicall, false, getChainId()), (multicall, true, noSuchFunction())]).
+    let word_of = U256::from::<u64>;
+    let call = |allow_failure: bool, selector: &[u8]| {
+        let mut data = selector.to_vec();
+        data.resize(32, 0);
+        let head = [word(expected[2].parse().unwrap()), word_of(u64::from(allow_failure)), word_of(96), word_of(4)];
+        [input_words(&head), data].concat()
+    };
+    let (first, second) = (call(false, &input("getChainId()", &[])), call(true, &input("noSuchFunction()", &[])));
+    let head = input_words(&[word_of(32), word_of(2), word_of(64), word_of(64 + first.len() as u64)]);
+    let data = [&input("aggregate3((address,bool,bytes)[])", &[])[..], &head, &first, &second].concat();
+    let seen = network.result("eth_call", json!([{"to": expected[2], "data": hex::encode_prefixed(data)}]));
+    let seen = hex::decode(seen.as_str().unwrap()).unwrap();
+    let at = |place: usize| U256::from_be_slice(&seen[place * 32..][..32]).to::<u64>();
+    // Offset and count, offsets of two results; a result is success, offset, size and bytes.
+    assert_eq!([at(0), at(1), at(4), at(6), at(7)], [32, 2, 1, 32, wallet::CHAIN_ID]);
+    assert_eq!([at(8), at(10)], [0, 0]);
+}
+
+fn input_words(words: &[U256]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_be_bytes::<32>()).collect()
+}
+
+#[test]
+fn a_contract_finds_earlier_blocks_hashes_by_opcode_and_in_the_history_contract() {
+    let alice = Wallet::new(1);
+    let mut network = token::network(&[]);
+    for nonce in 0..3 {
+        network.result("eth_sendRawTransaction", json!([alice.send(nonce, Address::ZERO, 0, Bytes::new())]));
+    }
+    for number in 0..3u64 {
+        let block = network.result("eth_getBlockByNumber", json!([format!("{number:#x}"), false]));
+        let history =
+            json!({"to": "0x0000F90827F1C53a10cb7A02335B175320002935", "data": B256::from(U256::from(number))});
+        assert_eq!(network.result("eth_call", json!([history])), block["hash"], "block {number}");
+        // PUSH1 number; BLOCKHASH; PUSH0; MSTORE; PUSH1 32; PUSH0; RETURN.
+        let opcode = json!({"data": format!("0x60{number:02x}405f5260205ff3")});
+        assert_eq!(network.result("eth_call", json!([opcode])), block["hash"], "block {number}");
+    }
+}
