@@ -329,6 +329,8 @@ logs_bloom_ok, receipts_root_ok, committed_per_s}]. A transaction's latency is i
 request's. all_commit_ms is sampled: every
 node is asked for the transaction until it has it. cpu_s counts the measured time only; null for nodes elsewhere.
 What comes before the measured time: connections, signing, deployment, the state before a replayed block.
+transfer and erc20 send from accounts that every sandbox funds (keccak256 of \"synod bench account N\" is key N, N below
+1000), so one such run at a time.
 Exit status 1 whenever an answer was wrong or lost.";
 
 #[cfg(test)]
