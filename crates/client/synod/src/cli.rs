@@ -323,14 +323,17 @@ Examples:
   synod sandbox --exec 'cast block-number --rpc-url $SYNOD_RPC_URL'";
 
 const BENCH_NOTES: &str = "\
-With --json, prints one object: {workload, transactions, errors, committed_per_s, quorum_commit_ms: {p50, p99},
-all_commit_ms: {p50, p99}, cpu_s: {nodes: [..], client}}; for replay also blocks: [{number, transactions, gas_used_ok,
-logs_bloom_ok, receipts_root_ok, committed_per_s}]. A transaction's latency is its
-request's. all_commit_ms is sampled: every
-node is asked for the transaction until it has it. cpu_s counts the measured time only; null for nodes elsewhere.
-What comes before the measured time: connections, signing, deployment, the state before a replayed block.
-transfer and erc20 send from accounts that every sandbox funds (keccak256 of \"synod bench account N\" is key N, N below
-1000), so one such run at a time.
+With --json, prints one object: {workload, transactions, errors, committed_per_s, quorum_commit_ms: {p50, p99}, \
+all_commit_ms: {p50, p99}, cpu_s: {nodes: [..], client}}; for replay also blocks: [{number, transactions, \
+gas_used_ok, logs_bloom_ok, receipts_root_ok, committed_per_s}].
+
+A transaction's latency is its request's. all_commit_ms is sampled: every node is asked for the transaction until \
+it has it. cpu_s counts the measured time only; null for nodes elsewhere. What comes before the measured time: \
+connections, signing, deployment, the state before a replayed block.
+
+transfer and erc20 send from a thousand accounts that every sandbox funds (key N is keccak256 of `synod bench \
+account N`), so one such run at a time.
+
 Exit status 1 whenever an answer was wrong or lost.";
 
 #[cfg(test)]
