@@ -100,7 +100,6 @@ impl Hub {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                biased;
                 count = messages.recv_many(&mut batch, MESSAGES_AT_ONCE) => {
                     for message in batch.drain(..) {
                         if let ToHub::Stop = message {

@@ -112,9 +112,9 @@ metrics! {
     Counter blocks "synod_blocks_committed_total" "Log entries that were committed.";
     Counter transactions "synod_transactions_committed_total" "Transactions that were committed.";
     Counter peer_messages_dropped "synod_peer_messages_dropped_total" "Messages to other nodes dropped because too many waited.";
-    Histogram queue "synod_queue_seconds" "From a request's arrival to the start of its execution, on the leader.";
+    Histogram queue "synod_queue_seconds" "From a request's arrival at the leader to the start of its execution; forwarded requests are not counted.";
     Histogram execute "synod_execute_seconds" "Execution of a block.";
-    Histogram seal "synod_seal_seconds" "Sealing and signing of a block, and handing it to consensus.";
+    Histogram seal "synod_seal_seconds" "Sealing of a block by its leader.";
     Histogram sign "synod_sign_seconds" "The two signatures of a block.";
     Histogram sync "synod_sync_seconds" "From handing records to the disk until they are synced.";
     Histogram replicate "synod_replicate_seconds" "From handing a block to the other nodes until it is committed.";

@@ -1,0 +1,310 @@
+//! Enclaves on hosts that live in memory and keep what they saw.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use synod_crypto::x509::{Validity, actor_certificate, node_certificate, service_certificate};
+use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys};
+use synod_enclave::{Enclave, EnclaveError, EnclavePort, Setup};
+use synod_node::government::AdapterEntry;
+use synod_node::{Genesis, Rules};
+use synod_types::boundary::{ConnectionId, Door, LogRecord, ToEnclave, ToHost};
+use synod_types::{Epoch, NodeId, Time, Untrusted};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, WriteHalf, duplex, split};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+const VALIDITY: Validity = Validity { from: Time(0), until: Time(4_000_000_000_000_000) };
+
+/// What a network is made of.
+pub struct Network {
+    service: ServiceKey,
+    session_keys: SessionKeys,
+    slots: Vec<(NodeId, NodeKey)>,
+    pub actor: (Certificate, ActorKey),
+    pub genesis: LogRecord,
+    hosts: Arc<Mutex<HashMap<NodeId, Arc<MemoryHost>>>>,
+}
+
+/// A host without sockets and files.
+pub struct MemoryHost {
+    enclave: Mutex<Option<EnclavePort>>,
+    /// What came before the enclave was known.
+    early: Mutex<Vec<ToEnclave>>,
+    /// Where the bytes of each connection go.
+    outlets: Mutex<HashMap<ConnectionId, Outlet>>,
+    log: Mutex<Vec<LogRecord>>,
+    pub seen: Mutex<Vec<u8>>,
+    pub stopped: Mutex<Option<String>>,
+    hosts: Arc<Mutex<HashMap<NodeId, Arc<MemoryHost>>>>,
+    last_accepted: Mutex<u64>,
+}
+
+enum Outlet {
+    /// A client of the test.
+    Client(UnboundedSender<Bytes>),
+    /// A connection of another host.
+    Host(Arc<MemoryHost>, ConnectionId),
+}
+
+impl Network {
+    pub fn new(nodes: u64) -> Self {
+        let (service, session_keys) = (ServiceKey::generate(), SessionKeys::generate(Epoch(1)));
+        let slots: Vec<_> = (1..=nodes).map(|id| (NodeId(id), NodeKey::generate())).collect();
+        let key = ActorKey::generate();
+        let actor = (actor_certificate(&key, "the-planted-actor", VALIDITY), key);
+        let keys = slots.iter().map(|(id, key)| (*id, format!("node {id}"), key.verifying_key().clone()));
+        let genesis = Genesis {
+            members: vec![("the-planted-actor".into(), actor.0.clone())],
+            participants: Vec::new(),
+            nodes: keys.collect(),
+            adapters: vec![AdapterEntry { name: "log".into(), settings: Bytes::new() }],
+            rules: Rules::default(),
+            time: Time(1),
+        };
+        let genesis = genesis.seal(&[synod_log::kit()], &service, &session_keys, [7; 32]).unwrap();
+        Self { service, session_keys, slots, actor, genesis, hosts: Arc::default() }
+    }
+
+    /// What node `id` is started with.
+    pub fn setup(&self, id: u64) -> Setup<Vec<Result<Untrusted<LogRecord>, std::io::Error>>> {
+        let (id, key) = &self.slots[id as usize - 1];
+        let names = ["localhost".to_owned()];
+        let certificate = node_certificate(&self.service, *id, key.verifying_key(), &names, VALIDITY).unwrap();
+        Setup {
+            slot_certificate: certificate.to_pem(),
+            slot_key: key.expose_pem().to_string(),
+            service_key: self.service.expose_pem().to_string(),
+            session_keys: self.session_keys.to_pem().to_string(),
+            adapters: vec![synod_log::kit()],
+            records: vec![Ok(Untrusted::new(self.genesis.clone()))],
+            vote: None,
+            times: None,
+        }
+    }
+
+    pub fn start(&self, id: u64) -> Arc<MemoryHost> {
+        self.try_start(id, self.setup(id)).unwrap()
+    }
+
+    pub fn try_start(
+        &self,
+        id: u64,
+        setup: Setup<Vec<Result<Untrusted<LogRecord>, std::io::Error>>>,
+    ) -> Result<Arc<MemoryHost>, EnclaveError> {
+        let host = Arc::new(MemoryHost {
+            enclave: Mutex::default(),
+            early: Mutex::default(),
+            outlets: Mutex::default(),
+            log: Mutex::new(vec![self.genesis.clone()]),
+            seen: Mutex::default(),
+            stopped: Mutex::default(),
+            hosts: Arc::clone(&self.hosts),
+            last_accepted: Mutex::default(),
+        });
+        self.hosts.lock().unwrap().insert(NodeId(id), Arc::clone(&host));
+        let sink = Arc::clone(&host);
+        let enclave = Enclave::start(setup, move |message| sink.take(message))?;
+        assert_eq!(enclave.id(), NodeId(id));
+        let mut known = host.enclave.lock().unwrap();
+        host.early.lock().unwrap().drain(..).for_each(|message| enclave.port().send(message));
+        *known = Some(enclave.port());
+        drop(known);
+        Ok(host)
+    }
+
+    fn tls(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(service_certificate(&self.service, VALIDITY).to_pki()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let key = PrivateKeyDer::from_pem_slice(self.actor.1.expose_pem().as_bytes()).unwrap();
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
+        let builder = builder.unwrap().with_root_certificates(roots);
+        Arc::new(builder.with_client_auth_cert(vec![self.actor.0.to_pki()], key).unwrap())
+    }
+
+    /// A client of this host, over TLS.
+    pub async fn connect(&self, host: &Arc<MemoryHost>) -> Client {
+        let (near, far) = duplex(1 << 20);
+        host.accept(far);
+        let name = ServerName::try_from("localhost").unwrap();
+        Client { tls: TlsConnector::from(self.tls()).connect(name, near).await.unwrap(), received: Vec::new() }
+    }
+}
+
+impl MemoryHost {
+    pub fn send(&self, message: ToEnclave) {
+        match &*self.enclave.lock().unwrap() {
+            Some(port) => port.send(message),
+            None => self.early.lock().unwrap().push(message),
+        }
+    }
+
+    fn next_accepted(&self) -> ConnectionId {
+        let mut last = self.last_accepted.lock().unwrap();
+        *last += 2;
+        ConnectionId(*last)
+    }
+
+    /// Connects a stream of the test's to the door of clients.
+    pub fn accept(self: &Arc<Self>, stream: DuplexStream) -> ConnectionId {
+        let connection = self.next_accepted();
+        let (sender, mut queue) = unbounded_channel::<Bytes>();
+        self.outlets.lock().unwrap().insert(connection, Outlet::Client(sender));
+        self.send(ToEnclave::Accepted { connection, door: Door::Client });
+        let (mut reader, mut writer): (_, WriteHalf<DuplexStream>) = split(stream);
+        let host = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut part = vec![0; 1 << 16];
+            while let Ok(size @ 1..) = reader.read(&mut part).await {
+                let bytes = Untrusted::new(Bytes::copy_from_slice(&part[..size]));
+                host.send(ToEnclave::Received { connection, bytes });
+            }
+            host.send(ToEnclave::Closed { connection });
+        });
+        tokio::spawn(async move {
+            while let Some(bytes) = queue.recv().await {
+                if writer.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            let _ = writer.shutdown().await;
+        });
+        connection
+    }
+
+    fn take(self: &Arc<Self>, message: ToHost) {
+        match message {
+            ToHost::Write { connection, bytes } => {
+                self.seen.lock().unwrap().extend_from_slice(&bytes);
+                let size = bytes.len();
+                match self.outlets.lock().unwrap().get(&connection) {
+                    Some(Outlet::Client(queue)) => drop(queue.send(bytes)),
+                    Some(Outlet::Host(host, connection)) => {
+                        host.send(ToEnclave::Received { connection: *connection, bytes: Untrusted::new(bytes) });
+                    }
+                    None => {}
+                }
+                self.send(ToEnclave::Written { connection, size });
+            }
+            ToHost::Consumed { .. } => {}
+            ToHost::Close { connection } => {
+                if let Some(Outlet::Host(host, far)) = self.outlets.lock().unwrap().remove(&connection) {
+                    host.send(ToEnclave::Closed { connection: far });
+                }
+            }
+            ToHost::Connect { connection, node } => self.dial(connection, node),
+            ToHost::Append(append) => {
+                let mut log = self.log.lock().unwrap();
+                if let Some(from) = append.truncate_from {
+                    log.retain(|record| record.index < from);
+                }
+                let mut seen = self.seen.lock().unwrap();
+                append.vote.iter().for_each(|vote| seen.extend_from_slice(vote));
+                append.records.iter().for_each(|record| seen.extend_from_slice(&record.payload));
+                log.extend(append.records);
+                self.send(ToEnclave::Persisted { ticket: append.ticket });
+            }
+            ToHost::ReadLedger { ticket, range } => {
+                use synod_types::boundary::LedgerRange;
+                let wanted = |record: &&LogRecord| match range {
+                    LedgerRange::Indexes { from, to, .. } => (from..=to).contains(&record.index),
+                    LedgerRange::Covering(seqno) => {
+                        record.first_seqno <= seqno && seqno < record.first_seqno.plus(record.count.into())
+                    }
+                };
+                let log = self.log.lock().unwrap();
+                let records = Ok(log.iter().filter(wanted).cloned().map(Untrusted::new).collect());
+                self.send(ToEnclave::LedgerRead { ticket, records });
+            }
+            ToHost::Stopped { reason } => *self.stopped.lock().unwrap() = Some(reason),
+        }
+    }
+
+    fn dial(self: &Arc<Self>, connection: ConnectionId, node: NodeId) {
+        let far = self.hosts.lock().unwrap().get(&node).cloned();
+        let Some(far) = far.filter(|far| far.enclave.lock().unwrap().is_some()) else {
+            return self.send(ToEnclave::Closed { connection });
+        };
+        let accepted = far.next_accepted();
+        self.outlets.lock().unwrap().insert(connection, Outlet::Host(Arc::clone(&far), accepted));
+        far.outlets.lock().unwrap().insert(accepted, Outlet::Host(Arc::clone(self), connection));
+        far.send(ToEnclave::Accepted { connection: accepted, door: Door::Peer });
+        self.send(ToEnclave::Connected { connection });
+    }
+
+    /// Asks the enclave to stop, and gives the reason it stops with.
+    pub async fn stop(&self) -> String {
+        self.send(ToEnclave::Shutdown);
+        loop {
+            if let Some(reason) = self.stopped.lock().unwrap().clone() {
+                return reason;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Whether the host saw these bytes.
+    pub fn saw(&self, bytes: &[u8]) -> bool {
+        self.seen.lock().unwrap().windows(bytes.len()).any(|window| window == bytes)
+    }
+}
+
+/// A client with one connection.
+pub struct Client {
+    tls: TlsStream<DuplexStream>,
+    received: Vec<u8>,
+}
+
+impl Client {
+    pub async fn send(&mut self, text: &str) {
+        self.tls.write_all(text.as_bytes()).await.unwrap();
+        self.tls.flush().await.unwrap();
+    }
+
+    /// The next answer: its status, its head and its body.
+    pub async fn answer(&mut self) -> (u16, String, String) {
+        loop {
+            let mut headers = [httparse::EMPTY_HEADER; 8];
+            let mut head = httparse::Response::new(&mut headers);
+            if let Ok(httparse::Status::Complete(size)) = head.parse(&self.received) {
+                let status = head.code.unwrap();
+                let length = head.headers.iter().find(|header| header.name == "content-length").unwrap();
+                let length: usize = str::from_utf8(length.value).unwrap().parse().unwrap();
+                if self.received.len() >= size + length {
+                    let text = String::from_utf8(self.received.drain(..size + length).collect()).unwrap();
+                    let (head, body) = text.split_at(size);
+                    return (status, head.to_owned(), body.to_owned());
+                }
+            }
+            let mut part = vec![0; 1 << 16];
+            let size = self.tls.read(&mut part).await.unwrap();
+            assert_ne!(size, 0, "the node ended the connection");
+            self.received.extend_from_slice(&part[..size]);
+        }
+    }
+
+    pub async fn put(&mut self, key: u64, body: &str) -> (u16, String, String) {
+        self.send(&put(key, body)).await;
+        self.answer().await
+    }
+
+    pub async fn get(&mut self, path: &str, headers: &str) -> (u16, String, String) {
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\n{headers}\r\n")).await;
+        self.answer().await
+    }
+
+    pub async fn is_ended(&mut self) -> bool {
+        !matches!(self.tls.read(&mut [0; 16]).await, Ok(1..))
+    }
+}
+
+pub fn put(key: u64, body: &str) -> String {
+    format!("PUT /app/log/{key} HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
