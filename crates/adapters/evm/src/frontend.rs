@@ -38,6 +38,12 @@ impl Frontend for EvmFrontend {
         }
     }
 
+    /// Reads that run code or scan logs do, and so do batches of many reads.
+    fn takes_long(&self, query: &[u8]) -> bool {
+        let Some((&RPC, token)) = query.split_first() else { return false };
+        Batch::from_bytes(token).is_ok_and(|batch| batch.takes_long())
+    }
+
     fn finish(&self, state: &State, _actor: &ActorFacts, token: &[u8], replies: Vec<Reply>) -> Reply {
         match token.split_first() {
             Some((&RPC, token)) => self.finish_rpc(state, token, replies),

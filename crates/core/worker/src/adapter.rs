@@ -56,8 +56,9 @@ pub trait Frontend: Send + Sync {
     /// Answers a query that [`Plan::Read`] named, on a committed snapshot.
     fn read(&self, state: &State, actor: &ActorFacts, query: &[u8]) -> Reply;
 
-    /// Whether answering this query may take longer than some tens of microseconds, for example because it
-    /// runs code or scans. Such a read runs beside the thread that serves the sessions.
+    /// Whether answering this query of [`Plan::Read`], or finishing with this token of [`Then::Finish`], may take
+    /// longer than some tens of microseconds, for example because it runs code or scans. Such work runs beside
+    /// the thread that serves the sessions.
     fn takes_long(&self, _query: &[u8]) -> bool {
         false
     }

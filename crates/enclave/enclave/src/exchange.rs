@@ -14,7 +14,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use synod_node::{Answer, ClientRequest, Query, QueryAnswer, Refusal, Status};
 use synod_types::{ActorId, AdapterId, RequestId, Seqno, TxId};
-use synod_worker::{ActorFacts, ActorKind, ContentType, Method, Plan, Reply, Request, Then};
+use synod_worker::{ActorFacts, ActorKind, ContentType, Frontend, Method, Plan, Reply, Request, Then};
 
 use crate::http::error::Failure;
 use crate::http::head::Wishes;
@@ -262,7 +262,9 @@ impl Exchange {
             self.stage = Stage::Finish(finish);
             return Step::Wait(txid.seqno);
         }
-        let inline = finish.replies.len() <= FINISH_INLINE_REPLIES_MAX;
+        let takes_long = |frontend: &dyn Frontend| frontend.takes_long(&finish.token);
+        let is_quick = !service.reader.frontend(adapter).is_some_and(takes_long);
+        let inline = finish.replies.len() <= FINISH_INLINE_REPLIES_MAX && is_quick;
         let pool = Arc::clone(service);
         let job = move || match pool.reader.frontend(adapter) {
             Some(frontend) => Event::Replied(frontend.finish(&latest.state, &actor, &finish.token, finish.replies)),

@@ -39,6 +39,20 @@ pub(crate) enum Work {
     Answer(String),
 }
 
+impl Batch {
+    /// Whether answering takes more than a few look-ups.
+    pub(crate) fn takes_long(&self) -> bool {
+        let is_long = |item: &Item| match &item.work {
+            Work::Read { method, .. } => ["eth_call", "eth_estimateGas", "eth_getLogs"].contains(&method.as_str()),
+            Work::Call | Work::Answer(_) => false,
+        };
+        self.items.len() > QUICK_ITEMS_MAX || self.items.iter().any(is_long)
+    }
+}
+
+/// Up to so many look-ups are made at once.
+const QUICK_ITEMS_MAX: usize = 16;
+
 impl Encode for Batch {
     fn encode(&self, out: &mut Encoder) {
         out.bytes(self.instance.as_bytes());
@@ -105,6 +119,20 @@ fn optional_text(input: &mut Decoder<'_>) -> Result<Option<String>, DecodeError>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_that_run_code_or_are_many_take_long() {
+        let read = |method: &str| Work::Read { method: method.into(), params: None };
+        let takes_long = |works: Vec<Work>| {
+            let items = works.into_iter().map(|work| Item { id: None, work }).collect();
+            Batch { instance: "main".into(), is_single: false, items }.takes_long()
+        };
+        assert!(!takes_long(vec![read("eth_getBalance"), Work::Call]));
+        assert!(takes_long(vec![Work::Call, read("eth_call")]));
+        assert!(takes_long(vec![read("eth_getLogs")]));
+        assert!(!takes_long(vec![read("eth_chainId"); QUICK_ITEMS_MAX]));
+        assert!(takes_long(vec![read("eth_chainId"); QUICK_ITEMS_MAX + 1]));
+    }
 
     #[test]
     fn a_batch_reads_back_and_a_torn_one_is_refused() {
