@@ -99,6 +99,7 @@ pub struct Start {
     node: Node,
     restored: Restored,
     times: Option<Times>,
+    retained_bytes_max: Option<usize>,
 }
 
 impl Start {
@@ -151,7 +152,7 @@ impl Start {
         node.actions.push_back(Action::Worker(ToWorker::Apply(apply)));
         node.actions.push_back(Action::Worker(ToWorker::Commit { upto: position.tip.seqno }));
         node.actions.push_back(Action::Committed(node.history.committed()));
-        Ok(Self { node, restored, times: config.times })
+        Ok(Self { node, restored, times: config.times, retained_bytes_max: None })
     }
 
     /// Takes in the next record.
@@ -176,6 +177,12 @@ impl Start {
             }
         }
         Ok(())
+    }
+
+    /// Keeps at most so many bytes of committed entries in memory for followers that lag; older ones are read back
+    /// from the ledger. Without this call it is what suits a server.
+    pub const fn retain(&mut self, bytes_max: usize) {
+        self.retained_bytes_max = Some(bytes_max);
     }
 
     /// What the worker must be told, in order.
@@ -213,6 +220,7 @@ impl Start {
             config.election_timeout = times.election_timeout;
             config.heartbeat = times.heartbeat;
         }
+        config.retained_bytes_max = self.retained_bytes_max.unwrap_or(config.retained_bytes_max);
         config.check()?;
         let resuming = Resuming::new(now, id, nodes.len(), held);
         self.node.engine = Engine::Resuming { resuming, restored: Some(Box::new((config, self.restored))) };

@@ -2,14 +2,14 @@
 
 use synod_ledger::SealedBlock;
 use synod_node::{Action, Event, Role, StopReason};
-use synod_types::boundary::{Append, EntryKind, LogRecord};
+use synod_types::boundary::{Append, EntryKind, LedgerRange, LogRecord};
 use synod_types::{NodeId, Seqno, Untrusted};
 use synod_worker::ToWorker;
 
 use crate::check::{Checked, secrecy, violated};
 use crate::clock::Instant;
 use crate::disk::{Disk, Done, Job};
-use crate::site::{Fate, Item};
+use crate::site::{Fate, Item, StartFacts};
 use crate::trace::short;
 use crate::world::{Happening, Local, World};
 
@@ -27,7 +27,7 @@ impl World {
     /// Carries out what a node wants done; it may crash between any two things.
     fn carry_out(&mut self, node: NodeId) -> Checked {
         while let Some(action) = self.process(node).and_then(|process| process.node.poll_action()) {
-            if self.swarm.crash_between_actions_ppm > 0 && self.chance.chance(self.swarm.crash_between_actions_ppm) {
+            if self.chance.chance(self.swarm.crash_between_actions_ppm) && !self.is_rolling_back() {
                 self.probes.crashes_between_actions += 1;
                 self.crash(node, "crashes between actions");
                 return Ok(());
@@ -50,10 +50,11 @@ impl World {
             Action::Append(append) => self.append(node, append),
             Action::ReadLedger { ticket, range } => {
                 self.trace.note(self.now, node, "reads its ledger", &[("ticket", ticket.0)]);
+                self.probes.reads_for_peers += u64::from(matches!(range, LedgerRange::Indexes { .. }));
                 self.submit(node, Job::Read(ticket, range));
                 Ok(())
             }
-            Action::Worker(message) => self.to_worker(node, message),
+            Action::Worker(message) => self.hand_to_worker(node, message),
             Action::Respond(responses) => self.through_worker(node, Item::Respond(responses)),
             Action::Answer { token, result } => self.through_worker(node, Item::Answer(token, result)),
             Action::Committed(txid) => self.through_worker(node, Item::Committed(txid)),
@@ -104,7 +105,8 @@ impl World {
         self.probes.disk_steps += 1;
         let name = self.sites[&node].disk.next_step_name();
         self.trace.note(self.now, node, name, &[]);
-        if self.site(node).disk.draws_crash() || self.swarm.crash_at_disk_step == Some(self.probes.disk_steps) {
+        let draws_crash = self.site(node).disk.draws_crash() && !self.is_rolling_back();
+        if draws_crash || self.swarm.crash_at_disk_step == Some(self.probes.disk_steps) {
             self.probes.crashes_at_disk_steps += 1;
             self.crash(node, "crashes at a step of its disk");
             return Ok(());
@@ -121,7 +123,7 @@ impl World {
         }
     }
 
-    fn to_worker(&mut self, node: NodeId, message: ToWorker) -> Checked {
+    fn hand_to_worker(&mut self, node: NodeId, message: ToWorker) -> Checked {
         if let ToWorker::Commit { upto } = message {
             self.commit(node, upto)?;
         }
@@ -231,6 +233,10 @@ impl World {
                 self.plan(at.since(now), node, Local::Wake(at));
             }
         }
+        if matches!(self.sites[&node].fate, Fate::RolledBack) && status.role != Role::Resuming {
+            let seen = format!("node {node} is a {} in view {}", status.role.name(), status.view);
+            return violated("a node whose disk was rolled back takes no part", seen);
+        }
         if status.role == Role::Leader && self.truth.leads(node, status.view)? {
             self.trace.note(self.now, node, "leads", &[("view", status.view.0)]);
             self.check_leader_log(node)?;
@@ -261,6 +267,7 @@ impl World {
                 self.probes.roll_backs_refused += 1;
                 self.switch_off(node);
                 self.site(node).fate = Fate::Refused;
+                self.site(node).refusal = Some(reason);
                 Ok(())
             }
             _ if rolled_back => violated("only a disk that was rolled back is refused", reason.to_string()),
@@ -279,12 +286,16 @@ impl World {
         if site.incarnation != incarnation || site.process.is_some() || !site.takes_part() {
             return Ok(());
         }
-        let seed = self.node_seeds.bytes();
+        let retained_bytes_max = self.swarm.retained_bytes_max;
+        let facts = StartFacts { seed: self.node_seeds.bytes(), retained_bytes_max };
         let (now, consortium) = (self.now, self.consortium.clone());
         let clock = crate::world::clock(&self.swarm, &mut self.chance);
         let site = self.site(node);
         site.clock = clock;
-        let (actions, torn) = site.start(now, &consortium, seed)?;
+        let (actions, torn) = site.start(now, &consortium, facts)?;
+        if self.consortium.nodes.len() == 1 {
+            self.truth.forget_unseen(&self.sites[&node].disk);
+        }
         self.probes.starts += 1;
         self.probes.torn_tails += u64::from(torn);
         self.trace.note(self.now, node, "starts", &[("torn", u64::from(torn))]);

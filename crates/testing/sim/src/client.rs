@@ -8,7 +8,7 @@ use synod_worker::ActorFacts;
 use crate::check::history::{Call, History, Observation};
 use crate::check::{Checked, audit, violated};
 use crate::clock::Instant;
-use crate::consortium::{ACTORS, Consortium};
+use crate::consortium::{ACTORS, Consortium, kits};
 use crate::prng::Prng;
 use crate::site::Session;
 use crate::swarm::{Delay, Workload};
@@ -78,7 +78,7 @@ impl World {
             return self.ask(number, request, None);
         }
         if let Some(node) = client.errands.pop() {
-            let request = self.new_request(number);
+            let request = self.new_write(number);
             return self.ask(number, request, Some(node));
         }
         if client.left == 0 {
@@ -130,8 +130,20 @@ impl World {
                 _ => Call::Malformed,
             })
             .collect();
-        let kits = crate::consortium::kits();
-        self.history.ask(client.actor, request_id, calls, &*kits[0].frontend)
+        self.note_request(number, request_id, calls)
+    }
+
+    /// A request that writes one message.
+    pub(crate) fn new_write(&mut self, number: usize) -> usize {
+        let client = &mut self.clients[number];
+        let request_id = RequestId(client.prng.bytes());
+        let key = client.prng.below(self.swarm.workload.keys);
+        self.note_request(number, request_id, vec![Call::put(key, request_id)])
+    }
+
+    fn note_request(&mut self, number: usize, request_id: RequestId, calls: Vec<Call>) -> usize {
+        let kits = kits();
+        self.history.ask(self.clients[number].actor, request_id, calls, &*kits[0].frontend)
     }
 
     /// Sends a request to a node, or to one of chance, and sets the time after which another is asked.
@@ -304,9 +316,10 @@ impl World {
         self.queue.push(self.now.plus(after), Happening::ClientTurn { client: number, turn });
     }
 
-    /// Has a client write once at each of `nodes`.
+    /// Has a client forget what it was up to and write once at each of `nodes`.
     pub(crate) fn send_on_errands(&mut self, number: usize, nodes: &[NodeId]) {
         let client = &mut self.clients[number];
+        client.left = 0;
         client.errands.extend_from_slice(nodes);
         if client.waits_for.is_none() {
             self.plan_client_turn(number, 0);

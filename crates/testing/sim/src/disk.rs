@@ -31,6 +31,7 @@ pub struct Disk {
     unsynced: Vec<u8>,
     jobs: VecDeque<Job>,
     steps: VecDeque<Step>,
+    has_just_cut: bool,
 }
 
 /// What survives a crash.
@@ -89,6 +90,7 @@ impl Disk {
             unsynced: Vec::new(),
             jobs: VecDeque::new(),
             steps: VecDeque::new(),
+            has_just_cut: false,
         };
         disk.begin(genesis.index);
         disk.write(genesis.clone());
@@ -144,7 +146,9 @@ impl Disk {
 
     /// Whether the node crashes before the next step.
     pub fn draws_crash(&mut self) -> bool {
-        self.prng.chance(self.faults.crash_ppm)
+        // Cutting is rare, and the moment after it is where the most can go wrong.
+        let weight = if self.has_just_cut { 100 } else { 1 };
+        self.prng.chance(self.faults.crash_ppm * weight)
     }
 
     /// The next step, in a word.
@@ -163,6 +167,7 @@ impl Disk {
 
     /// Carries out the next step.
     pub fn step(&mut self) -> Option<Done> {
+        self.has_just_cut = matches!(self.steps.front(), Some(Step::Truncate(_)));
         match self.steps.pop_front()? {
             Step::Vote(vote) => self.medium.vote = Some(vote),
             Step::Truncate(from) => self.truncate(from),
@@ -266,16 +271,39 @@ impl Disk {
 
     /// The node crashes: what was not synced is there in part.
     pub fn crash(&mut self) {
-        self.jobs.clear();
-        self.steps.clear();
-        self.written.clear();
-        let unsynced = std::mem::take(&mut self.unsynced);
+        let unsynced = self.unsynced.len();
         let kept = match self.prng.below(4) {
             0 => 0,
-            1 => unsynced.len(),
-            _ => self.prng.index(unsynced.len() + 1),
+            1 => unsynced,
+            _ => self.prng.index(unsynced + 1),
         };
+        self.crash_keeping(kept);
+    }
+
+    /// Whether the last step cut records off.
+    pub const fn has_just_cut(&self) -> bool {
+        self.has_just_cut
+    }
+
+    /// How many bytes were written since the last sync.
+    pub const fn unsynced(&self) -> usize {
+        self.unsynced.len()
+    }
+
+    /// The node crashes: of what was not synced the first `kept` bytes are there.
+    ///
+    /// # Panics
+    /// If fewer were written.
+    pub fn crash_keeping(&mut self, kept: usize) {
+        self.jobs.clear();
+        self.steps.clear();
+        self.has_just_cut = false;
+        self.written.clear();
+        let unsynced = std::mem::take(&mut self.unsynced);
         let zeros = if self.prng.chance(250_000) { self.prng.index(unsynced.len() - kept + 1) } else { 0 };
+        // A single zero in place of the very last byte reads as one changed byte, which is damage by definition. It
+        // takes a file whose last byte begins a sector.
+        let zeros = if kept + zeros == unsynced.len() && zeros == 1 { 0 } else { zeros };
         if let Some(mut file) = self.medium.files.last_entry() {
             file.get_mut().extend_from_slice(&unsynced[..kept]);
             file.get_mut().extend(std::iter::repeat_n(0, zeros));

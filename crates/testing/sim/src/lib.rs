@@ -30,6 +30,7 @@ pub mod prng;
 pub mod queue;
 mod recovery;
 pub mod report;
+pub mod scenario;
 pub mod site;
 pub mod swarm;
 pub mod trace;

@@ -50,7 +50,7 @@ impl World {
             let site = self.site(node);
             site.disk.heal();
             site.paused_until = site.paused_until.min(now);
-            if matches!(site.fate, Fate::ToBeRolledBack(_)) {
+            if matches!(site.fate, Fate::ToBeRolledBack { .. }) {
                 site.fate = Fate::Honest;
             }
             if site.process.is_none() && site.takes_part() {
@@ -126,7 +126,7 @@ impl World {
         Probes {
             views: self.truth.views_led() as u64,
             committed: self.truth.committed().len() as u64,
-            committed_by_successors: self.truth.blocks_committed_by_successors() as u64,
+            committed_by_successors: self.truth.committed_by_successors(),
             answered_again: again as u64,
             ..self.probes
         }

@@ -82,6 +82,8 @@ probes! {
     invalid,
     /// Receipts handed out.
     receipts,
+    /// Ledger reads for followers that lag behind what is in memory.
+    reads_for_peers,
     /// Disks put back to an earlier state.
     roll_backs,
     /// Nodes refused because of that.

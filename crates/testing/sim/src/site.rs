@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use synod_node::{Action, Config, Event, Node, QueryAnswer, Refusal, Response, Start};
+use synod_node::{Action, Config, Event, Node, QueryAnswer, Refusal, Response, Start, StopReason};
 use synod_types::{LogIndex, NodeId, Seqno, Time, TxId, Untrusted, View};
 use synod_worker::{Executed, Reader, ToWorker, Worker};
 
@@ -29,7 +29,18 @@ pub struct Site {
     pub paused_until: Instant,
     /// What becomes of it.
     pub fate: Fate,
+    /// Why it was refused.
+    pub refusal: Option<StopReason>,
     last_shown: Time,
+}
+
+/// What a process is told at its start.
+#[derive(Clone, Copy, Debug)]
+pub struct StartFacts {
+    /// Its randomness.
+    pub seed: [u8; 32],
+    /// How many bytes of committed entries it keeps in memory.
+    pub retained_bytes_max: usize,
 }
 
 /// What becomes of a machine.
@@ -37,8 +48,13 @@ pub struct Site {
 pub enum Fate {
     /// It runs, or will run again.
     Honest,
-    /// Its disk will be put back to this image.
-    ToBeRolledBack(Medium),
+    /// Its disk will be put back.
+    ToBeRolledBack {
+        /// To this image.
+        image: Medium,
+        /// If this process, of this incarnation, sees what it acknowledges until then.
+        witness: Option<(NodeId, u64)>,
+    },
     /// Its disk was put back: it must be refused.
     RolledBack,
     /// It was refused, as it should be, and stays down.
@@ -113,6 +129,7 @@ impl Site {
             incarnation: 0,
             paused_until: Instant(0),
             fate: Fate::Honest,
+            refusal: None,
             last_shown: Time(0),
         }
     }
@@ -132,7 +149,7 @@ impl Site {
     ///
     /// # Errors
     /// If the node does not start from what a crash left.
-    pub fn start(&mut self, now: Instant, consortium: &Consortium, seed: [u8; 32]) -> Checked<(Vec<Action>, bool)> {
+    pub fn start(&mut self, now: Instant, consortium: &Consortium, facts: StartFacts) -> Checked<(Vec<Action>, bool)> {
         let refused = |why: String| violated("a node starts from what a crash left", why);
         let torn = match self.disk.open() {
             Ok(torn) => torn,
@@ -144,7 +161,7 @@ impl Site {
         let shown = self.last_shown;
         let disk = &self.disk;
         let id = self.id;
-        let started = caught(id, || start(id, shown, disk, consortium, seed))?;
+        let started = caught(id, || start(id, shown, disk, consortium, facts))?;
         match started {
             Ok((process, actions)) => {
                 self.process = Some(process);
@@ -154,9 +171,13 @@ impl Site {
         }
     }
 
-    /// The process ends at once; its disk keeps what a crash leaves. Returns who waited.
-    pub fn crash(&mut self) -> Vec<Session> {
-        self.disk.crash();
+    /// The process ends at once; its disk keeps what a crash leaves, or the first `kept` bytes of what was not
+    /// synced. Returns who waited.
+    pub fn crash(&mut self, kept: Option<usize>) -> Vec<Session> {
+        match kept {
+            Some(kept) => self.disk.crash_keeping(kept),
+            None => self.disk.crash(),
+        }
         let sessions = self.process.take().map(|process| process.sessions);
         sessions.into_iter().flatten().map(|(_, session)| session).collect()
     }
@@ -186,19 +207,20 @@ fn start(
     shown: Time,
     disk: &Disk,
     consortium: &Consortium,
-    seed: [u8; 32],
+    facts: StartFacts,
 ) -> Result<(Process, Vec<Action>), synod_node::StartError> {
     let config = Config {
         id,
         node_key: consortium.node_key(id),
         service_key: consortium.service_key(),
         session_keys: session_keys(),
-        seed,
+        seed: facts.seed,
         times: None,
     };
     let mut records = disk.durable().cloned().map(Untrusted::new);
     let genesis = records.next().expect("a disk holds the genesis block");
     let mut start = Start::new(config, genesis)?;
+    start.retain(facts.retained_bytes_max);
     for record in records {
         start.push(record)?;
     }

@@ -193,6 +193,8 @@ pub struct Swarm {
     pub skew_max: u64,
     /// How much a clock gains or loses at most, in microseconds per second.
     pub drift_max_ppm: u64,
+    /// How many bytes of committed entries a node keeps in memory.
+    pub retained_bytes_max: usize,
     /// How long faults go on.
     pub faults_last: u64,
     /// What goes wrong when.
@@ -217,6 +219,7 @@ impl Swarm {
             crash_at_disk_step: None,
             skew_max: *prng.pick(&[0, 0, 200_000, 7_000_000]),
             drift_max_ppm: *prng.pick(&[0, 100, 20_000]),
+            retained_bytes_max: *prng.pick(&[0, 8 << 10, 64 << 20]),
             faults_last,
             troubles: troubles(prng, nodes, faults_last),
         }
@@ -235,6 +238,7 @@ impl Swarm {
             crash_at_disk_step: None,
             skew_max: 0,
             drift_max_ppm: 0,
+            retained_bytes_max: 0,
             faults_last: 0,
             troubles: Vec::new(),
         }
@@ -341,7 +345,7 @@ impl Workload {
     fn draw(prng: &mut Prng) -> Self {
         Self {
             clients: prng.between(1, 5) as usize,
-            operations: prng.between(5, 20) as usize,
+            operations: prng.between(5, 40) as usize,
             think: *prng.pick(&[Delay { min: 0, max: 1_000 }, Delay { min: 1_000, max: 800_000 }]),
             keys: *prng.pick(&[1, 3, 8]),
             calls_max: *prng.pick(&[1, 4, 12]),

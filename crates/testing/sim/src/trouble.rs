@@ -11,7 +11,7 @@ use crate::world::{Happening, Local, World};
 impl World {
     /// Something goes wrong.
     pub(crate) fn trouble(&mut self, trouble: Trouble) -> Checked {
-        if self.healed_at.is_some() {
+        if self.healed_at.is_some() || self.is_rolling_back() {
             return Ok(());
         }
         self.trace.remark(self.now, NodeId(0), || format!("{trouble:?}"));
@@ -90,7 +90,12 @@ impl World {
 
     /// Ends the process and breaks its connections.
     pub(crate) fn switch_off(&mut self, node: NodeId) {
-        let sessions = self.site(node).crash();
+        self.switch_off_keeping(node, None);
+    }
+
+    /// The same, keeping the first `kept` bytes of what was not synced.
+    pub(crate) fn switch_off_keeping(&mut self, node: NodeId, kept: Option<usize>) {
+        let sessions = self.site(node).crash(kept);
         for session in sessions {
             if let Session::Write { client, request } = session {
                 self.break_connection(client, request);
@@ -181,18 +186,39 @@ impl World {
     fn begin_roll_back(&mut self, who: Who) {
         let Some(node) = self.hit(who).into_iter().find(|node| self.may_be_rolled_back(*node)) else { return };
         let image = self.site(node).disk.image();
-        self.site(node).fate = Fate::ToBeRolledBack(image);
+        let witness = self.witness(node);
+        self.site(node).fate = Fate::ToBeRolledBack { image, witness };
         let after = self.chance.between(100_000, 1_500_000);
         self.queue.push(self.now.plus(after), Happening::RollBack(node));
     }
 
-    /// Puts the disk back to the image while its node is down, if peers saw the node go on meanwhile.
+    /// Puts the disk back to the image while its node is down, if a peer saw the node go on meanwhile.
     pub(crate) fn roll_back(&mut self, node: NodeId) {
-        let Fate::ToBeRolledBack(image) = std::mem::replace(&mut self.site(node).fate, Fate::Honest) else { return };
-        if self.healed_at.is_some() || !self.may_be_rolled_back(node) || !self.site(node).disk.went_on_since(&image) {
+        let fate = std::mem::replace(&mut self.site(node).fate, Fate::Honest);
+        let Fate::ToBeRolledBack { image, witness } = fate else { return };
+        let is_seen = witness.is_some() && witness == self.witness(node);
+        if self.healed_at.is_some() || !is_seen || !self.may_be_rolled_back(node) {
             return;
         }
-        self.roll_back_to(node, image);
+        if self.sites[&node].disk.went_on_since(&image) {
+            self.roll_back_to(node, image);
+        }
+    }
+
+    /// Who sees what a follower acknowledges: the process that leads it. None if the follower itself leads, or if
+    /// not everyone can hear everyone.
+    fn witness(&self, node: NodeId) -> Option<(NodeId, u64)> {
+        let all_well = self.running().len() == self.consortium.nodes.len()
+            && self.network.pairs().iter().all(|(a, b)| self.network.is_clear(*a, *b))
+            && self.sites.values().all(|site| site.paused_until <= self.now);
+        let leader = self.leader().filter(|leader| *leader != node && all_well)?;
+        Some((leader, self.sites[&leader].incarnation))
+    }
+
+    /// Whether a disk was rolled back and its node not refused yet: other troubles wait until it is, because
+    /// nobody can refuse what nobody is there to see.
+    pub(crate) fn is_rolling_back(&self) -> bool {
+        self.sites.values().any(|site| matches!(site.fate, Fate::RolledBack))
     }
 
     /// Crashes a node, puts its disk back, and starts it again.

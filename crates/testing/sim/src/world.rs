@@ -177,7 +177,7 @@ impl World {
     }
 
     /// Lets the next thing happen.
-    fn step(&mut self) -> Checked {
+    pub(crate) fn step(&mut self) -> Checked {
         let Some((at, happening)) = self.queue.pop() else { return Ok(()) };
         self.now = at;
         self.probes.events += 1;

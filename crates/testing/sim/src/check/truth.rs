@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use synod_types::boundary::{EntryKind, LogRecord};
+use synod_types::boundary::LogRecord;
 use synod_types::{Digest, LogIndex, NodeId, Seqno, TxId, View};
 
 use super::{Checked, violated};
@@ -17,6 +17,7 @@ pub struct Truth {
     /// The committed entries, from index 1 on.
     committed: Vec<LogRecord>,
     states: BTreeMap<Seqno, (NodeId, Digest)>,
+    committed_by_successors: u64,
 }
 
 impl Truth {
@@ -28,6 +29,7 @@ impl Truth {
             entries: BTreeMap::from([((genesis.index, genesis.view), genesis.clone())]),
             committed: vec![genesis.clone()],
             states: BTreeMap::new(),
+            committed_by_successors: 0,
         }
     }
 
@@ -55,6 +57,11 @@ impl Truth {
         }
         let seen = format!("node {node} files other bytes for entry {} of view {}", record.index, record.view);
         violated("an index and a view name one entry", seen)
+    }
+
+    /// The only node of a cluster has crashed: what it had not synced nobody has seen, so it may do otherwise now.
+    pub fn forget_unseen(&mut self, disk: &Disk) {
+        self.entries.retain(|(index, view), _| disk.durable_at(*index).is_some_and(|record| record.view == *view));
     }
 
     /// A node cuts its log off at `from`.
@@ -126,6 +133,8 @@ impl Truth {
             let seen = format!("node {node} commits entry {}, which only the disks of {holders:?} hold", record.index);
             return violated("what is committed lies on a quorum's disks", seen);
         }
+        let is_succeeded = self.leaders.last_key_value().is_some_and(|(view, _)| *view > record.view);
+        self.committed_by_successors += u64::from(is_succeeded && record.count > 0);
         self.committed.push(record.clone());
         Ok(())
     }
@@ -175,13 +184,9 @@ impl Truth {
         self.leaders.len()
     }
 
-    /// How many committed blocks were filed in a view after the one in which they were proposed, being committed
-    /// under a successor of their leader: those followed directly by an entry of a later view.
-    pub fn blocks_committed_by_successors(&self) -> usize {
-        let pairs = self.committed.windows(2);
-        pairs
-            .filter(|pair| pair[0].count > 0 && pair[0].kind == EntryKind::Block && pair[1].view > pair[0].view)
-            .count()
+    /// How many blocks committed only after a later view had a leader.
+    pub const fn committed_by_successors(&self) -> u64 {
+        self.committed_by_successors
     }
 }
 

@@ -1,0 +1,164 @@
+//! Handles for scenarios: clusters in which one thing goes wrong, at a moment that a test chooses.
+
+use synod_node::{Answer, Status, StopReason};
+use synod_types::{LogIndex, NodeId};
+
+use crate::check::Checked;
+use crate::disk::Medium;
+use crate::swarm::{Delay, Swarm, Workload};
+use crate::world::{Local, World};
+
+/// A cluster of `nodes` in which nothing goes wrong by itself, and whose clients do only what they are told.
+pub fn calm(nodes: u64) -> World {
+    let never = Delay { min: 600_000_000, max: 600_000_000 };
+    let workload = Workload { patience: never, ..Workload::none() };
+    World::new(nodes, Swarm { workload, ..Swarm::calm(nodes) }, std::env::var_os(LOG_VARIABLE).is_some())
+}
+
+/// Set in the environment, this prints what happens in scenarios.
+const LOG_VARIABLE: &str = "SYNOD_SIM_LOG";
+
+/// A step of a scenario, in microseconds: as long as any step of these may take.
+const STEP_MAX: u64 = 15_000_000;
+
+impl World {
+    /// Goes on for a while.
+    ///
+    /// # Panics
+    /// If a claim does not hold.
+    pub fn run_for(&mut self, micros: u64) {
+        let until = self.now().plus(micros);
+        let checked = self.run_until(until);
+        self.must(checked);
+    }
+
+    /// Goes on until `holds` holds.
+    ///
+    /// # Panics
+    /// If it does not come to hold, or a claim does not.
+    pub fn run_to(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let checked = self.run_while_not(STEP_MAX, holds);
+        assert!(self.must(checked), "it never came that {what}");
+    }
+
+    fn must<T>(&self, checked: Checked<T>) -> T {
+        checked.unwrap_or_else(|violation| panic!("at {} s: {violation}", self.now()))
+    }
+
+    /// Goes on until a node leads and all that run know it; returns it.
+    pub fn await_leader(&mut self) -> NodeId {
+        self.run_to("all follow one leader", |world| {
+            let leader = world.leader();
+            let running = world.running();
+            leader.is_some()
+                && running.iter().all(|node| world.status(*node).is_some_and(|status| status.leader == leader))
+        });
+        self.leader().expect("just waited for")
+    }
+
+    /// Goes on until a node other than `before` leads a later view; returns it.
+    pub fn await_successor(&mut self, before: NodeId) -> NodeId {
+        self.run_to("another node leads", |world| world.leader().is_some_and(|leader| leader != before));
+        self.leader().expect("just waited for")
+    }
+
+    /// How a node is, if it runs.
+    pub fn status(&self, node: NodeId) -> Option<Status> {
+        self.sites[&node].process.as_ref().map(|process| process.node.status())
+    }
+
+    /// The other nodes.
+    pub fn others(&self, node: NodeId) -> Vec<NodeId> {
+        self.nodes().iter().copied().filter(|other| *other != node).collect()
+    }
+
+    /// A client makes a new request at a node, which writes one message; returns its number.
+    pub fn ask_at(&mut self, client: usize, node: NodeId) -> usize {
+        let request = self.new_write(client);
+        self.ask_again_at(client, request, node);
+        request
+    }
+
+    /// A client makes a request once more, at a node.
+    pub fn ask_again_at(&mut self, client: usize, request: usize, node: NodeId) {
+        self.plan(100, node, Local::Ask { client, request });
+    }
+
+    /// What a request was answered with.
+    pub fn answer(&self, request: usize) -> Option<&Answer> {
+        self.history().asked()[request].answer.as_ref()
+    }
+
+    /// Goes on until a request is answered.
+    pub fn await_answer(&mut self, request: usize) -> Answer {
+        self.run_to("the request is answered", |world| world.answer(request).is_some());
+        self.answer(request).expect("just waited for").clone()
+    }
+
+    /// The last entry on a node's disk.
+    pub fn synced(&self, node: NodeId) -> LogIndex {
+        self.sites[&node].disk.durable().last().expect("a disk holds the genesis block").index
+    }
+
+    /// How many bytes a node's disk has written and not synced.
+    pub fn unsynced(&self, node: NodeId) -> usize {
+        self.sites[&node].disk.unsynced()
+    }
+
+    /// Whether a node's disk has cut records off and not yet written others in their place.
+    pub fn has_just_cut(&self, node: NodeId) -> bool {
+        self.sites[&node].disk.has_just_cut()
+    }
+
+    /// A node crashes while its disk writes: of what was not synced, the first `kept` bytes are there.
+    pub fn crash_keeping(&mut self, node: NodeId, kept: usize) {
+        self.switch_off_keeping(node, Some(kept));
+    }
+
+    /// Switches a machine on.
+    pub fn start(&mut self, node: NodeId) {
+        self.plan_start(1, node);
+    }
+
+    /// A copy of what a node's disk holds.
+    pub fn disk_image(&self, node: NodeId) -> Medium {
+        self.sites[&node].disk.image()
+    }
+
+    /// Crashes a node, puts its disk back to an image, and starts it again.
+    pub fn put_disk_back(&mut self, node: NodeId, image: Medium) {
+        self.roll_back_to(node, image);
+    }
+
+    /// Why a node was refused because of its disk.
+    pub fn refusal(&self, node: NodeId) -> Option<StopReason> {
+        self.sites[&node].refusal
+    }
+
+    /// Blocks both directions between a node and all others.
+    pub fn isolate(&mut self, node: NodeId) {
+        let pairs = self.pairs_around(node);
+        self.block(&pairs);
+    }
+
+    /// Opens both directions between a node and all others.
+    pub fn rejoin(&mut self, node: NodeId) {
+        let pairs = self.pairs_around(node);
+        self.unblock(&pairs);
+    }
+
+    fn pairs_around(&self, node: NodeId) -> Vec<(NodeId, NodeId)> {
+        self.others(node).into_iter().flat_map(|other| [(node, other), (other, node)]).collect()
+    }
+
+    /// Ends the scenario as every run ends: all serve, all agree, and the audit finds everything in order.
+    ///
+    /// # Panics
+    /// If a claim does not hold.
+    pub fn end_well(mut self) {
+        let recovered = self.recover();
+        self.must(recovered);
+        let audited = self.audit(0);
+        self.must(audited);
+    }
+}
