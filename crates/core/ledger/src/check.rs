@@ -18,6 +18,17 @@ use crate::tip::Tip;
 /// The first thing that does not fit.
 pub fn check(block: &SealedBlock, tip: &Tip, keys: &NodeKeys) -> Result<Tip, BlockRefused> {
     check_continues(block, tip)?;
+    check_alone(block, keys)?;
+    Ok(tip.after(block))
+}
+
+/// Checks that `block` is whole and that a node of `keys` and the service signed it, wherever it stands.
+///
+/// For a block that is known by its place, and read back from where others could have changed it.
+///
+/// # Errors
+/// The first thing that does not fit.
+pub fn check_alone(block: &SealedBlock, keys: &NodeKeys) -> Result<(), BlockRefused> {
     check_shape(block)?;
     check_parts(block)?;
     let signer = block.header.signer;
@@ -28,7 +39,7 @@ pub fn check(block: &SealedBlock, tip: &Tip, keys: &NodeKeys) -> Result<Tip, Blo
     if !block.service_signed(&keys.service) {
         return Err(BlockRefused::ServiceSignatureInvalid);
     }
-    Ok(tip.after(block))
+    Ok(())
 }
 
 fn check_continues(block: &SealedBlock, tip: &Tip) -> Result<(), BlockRefused> {

@@ -33,7 +33,7 @@ mod verify;
 
 pub use block::SealedBlock;
 pub use chain::{CHAIN_START, chain_next, engine_entry_digest};
-pub use check::{BlockRefused, check};
+pub use check::{BlockRefused, check, check_alone};
 pub use content::{ActorRecord, AdminRecord, CallRecord, Content, RequestRecord};
 pub use genesis::{GenesisPublic, NodeKeys, check_genesis};
 pub use header::{BlockHeader, BlockKind};

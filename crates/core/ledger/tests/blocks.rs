@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use synod_crypto::Signature;
 use synod_ledger::{
     AdminRecord, BlockKind, BlockRefused, Content, OpenRefused, Sealed, SealedBlock, Tip, chain_next, check,
-    check_genesis, engine_entry_digest, open,
+    check_alone, check_genesis, engine_entry_digest, open,
 };
 use synod_types::limits::BLOCK_BYTES_MAX;
 use synod_types::{Decode, Digest, Encode, Epoch, LogIndex, NodeId, Seqno, Time, View};
@@ -51,6 +51,22 @@ fn a_follower_reaches_the_leaders_tip_through_every_kind_of_block() {
     let made = network.node(2).governance(&tip, moment(&tip, View(2)), &admin).unwrap();
     assert_eq!(check(&made.block, &tip, &public.keys).as_ref(), Ok(&made.tip));
     assert_eq!(open(&made.block, &network.keys).unwrap().admin, Some(admin));
+}
+
+#[test]
+fn a_block_known_by_its_place_is_checked_alone() {
+    let (network, tip) = opened();
+    let made = sealed(&network, &tip, 2);
+    let keys = network.node_keys();
+    assert_eq!(check_alone(&made.block, &keys), Ok(()));
+
+    let bytes = made.block.to_bytes();
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        let refused = SealedBlock::from_bytes(&changed).map_or(true, |block| check_alone(&block, &keys).is_err());
+        assert!(refused, "byte {at}");
+    }
 }
 
 #[test]

@@ -163,14 +163,21 @@ impl Node {
         record.check(|record| self.seals.covering(&record, txid).ok_or(())).ok()
     }
 
+    /// Hands records for a lagging follower to the engine, as far as they are what was asked for: the follower would
+    /// refuse the others, and the engine would send them again and again.
     fn on_peer_records(&mut self, from: LogIndex, records: Vec<Untrusted<LogRecord>>) {
         let Engine::Running(consensus) = &mut self.engine else { return };
-        // The engine checks each record's index and view against its own log; the receiver checks the rest.
-        let records = records.into_iter().map(|record| record.check(Ok::<_, std::convert::Infallible>));
-        let records: Vec<_> = records.map(|record| record.unwrap_or_else(|never| match never {})).collect();
-        if consensus.records_read(from, &records).is_err() {
-            // The host handed over something else than asked; the engine asks again in its own time.
-            let _ = consensus.records_read(from, &[]);
+        let mut sound = Vec::with_capacity(records.len());
+        for (index, record) in (from.0..).map(LogIndex).zip(records) {
+            let opens_view = consensus.view_at(LogIndex(index.0 - 1)) != consensus.view_at(index);
+            let check = |record: LogRecord| {
+                let is_ours = record.index == index && Some(record.view) == consensus.view_at(index);
+                if is_ours && self.seals.is_authentic(&record, opens_view) { Ok(record) } else { Err(()) }
+            };
+            let Ok(record) = record.check(check) else { break };
+            sound.push(record);
         }
+        // If none is, the engine asks again in its own time. It refuses what it did not ask for.
+        let _ = consensus.records_read(from, &sound);
     }
 }

@@ -7,7 +7,7 @@ use synod_consensus::Vote;
 use synod_crypto::{NodeKey, SALT_SIZE, SealingKey, ServiceKey, SessionKeys};
 use synod_ledger::{
     BlockRefused, BlockTooLarge, Content, GenesisPublic, Moment, NodeKeys, Opened, Receipt, Sealed, SealedBlock,
-    Sealer, Tip, check, check_genesis, open,
+    Sealer, Tip, check, check_alone, check_genesis, open,
 };
 use synod_types::boundary::{EntryKind, LogRecord};
 use synod_types::{Decode, DecodeError, Decoder, Digest, Encode, Encoder, NodeId, Seqno, TxId, View};
@@ -113,6 +113,20 @@ impl Seals {
             }
         };
         Ok(Position::new(tip, parent.chain, record.clone(), block))
+    }
+
+    /// Whether a record that the host read back for a follower is the entry of this index and view. `opens_view` says
+    /// whether the entry before is of an earlier view.
+    ///
+    /// A view begins with an engine entry, which is unsigned, and all others in it are blocks; so nobody can put an
+    /// engine entry in a block's place.
+    pub fn is_authentic(&self, record: &LogRecord, opens_view: bool) -> bool {
+        match record.kind {
+            EntryKind::Engine => opens_view,
+            EntryKind::Block => {
+                !opens_view && decode(record).is_ok_and(|block| check_alone(&block, &self.keys).is_ok())
+            }
+        }
     }
 
     /// Opens a checked block; `None` if it was not sealed under the session keys.
