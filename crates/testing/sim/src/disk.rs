@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use synod_types::boundary::{Append, LedgerRange, LogRecord, Ticket};
+use synod_types::boundary::{Append, EntryKind, LedgerRange, LogRecord, Ticket};
 use synod_types::chunk::{Damage, FileHeader, Scan, Tail, append_record, file_name};
 use synod_types::{Digest, LogIndex, Seqno};
 
@@ -251,9 +251,13 @@ impl Disk {
         }
     }
 
-    /// What a host hands over that means harm: another record, fewer, or one changed byte.
+    /// What a host hands over that means harm: another record, fewer, an entry without content, or one changed byte.
     fn falsify(&mut self, records: &mut Vec<LogRecord>) {
-        match self.prng.below(3) {
+        match self.prng.below(4) {
+            2 => {
+                let Some(record) = records.last_mut() else { return };
+                (record.kind, record.count, record.payload) = (EntryKind::Engine, 0, Bytes::new());
+            }
             0 => {
                 let all: Vec<_> = self.records().cloned().collect();
                 *records = vec![self.prng.pick(&all).clone()];
@@ -360,6 +364,11 @@ impl Disk {
         self.durable.clear();
         self.written.clear();
         self.unsynced.clear();
+    }
+
+    /// From now on so many reads in a million give something else.
+    pub const fn lie(&mut self, per_million: u32) {
+        self.faults.read_lies_ppm = per_million;
     }
 
     /// From now on nothing is slow, crashes or lies.

@@ -115,6 +115,11 @@ impl World {
         self.switch_off_keeping(node, Some(kept));
     }
 
+    /// From now on a node's host hands over something else than what it was asked to read, so often in a million times.
+    pub fn let_host_lie(&mut self, node: NodeId, per_million: u32) {
+        self.site(node).disk.lie(per_million);
+    }
+
     /// Switches a machine on.
     pub fn start(&mut self, node: NodeId) {
         self.plan_start(1, node);

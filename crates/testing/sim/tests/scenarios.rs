@@ -265,6 +265,31 @@ fn a_follower_that_was_away_for_long_is_brought_up_from_the_ledger() {
 }
 
 #[test]
+fn a_host_that_hands_over_wrong_records_may_delay_a_follower_and_does_no_other_harm() {
+    // Found by seed 68: a leader went on sending what its host had once falsified, for as long as it led.
+    let mut world = calm(3);
+    let leader = world.await_leader();
+    let away = world.others(leader)[0];
+    world.isolate(away);
+    for _ in 0..20 {
+        let request = world.ask_at(ONE, leader);
+        world.await_answer(request);
+    }
+    let lacked = world.committed().len() as u64;
+    for node in world.nodes().to_vec() {
+        world.let_host_lie(node, 1_000_000);
+    }
+    world.rejoin(away);
+    world.run_for(3_000_000);
+    assert!(world.probes().reads_for_peers > 0);
+    for node in world.nodes().to_vec() {
+        world.let_host_lie(node, 0);
+    }
+    world.run_to("it is brought up", |world| world.synced(away).0 >= lacked);
+    world.end_well();
+}
+
+#[test]
 fn two_nodes_lost_at_once_stop_the_cluster_and_their_return_lets_it_go_on() {
     let mut world = calm(3);
     let leader = world.await_leader();
