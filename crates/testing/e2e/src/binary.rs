@@ -17,21 +17,25 @@ pub fn synod() -> &'static Path {
     BINARY.get_or_init(|| env::var_os("SYNOD_BIN").map_or_else(build, PathBuf::from))
 }
 
-/// Cargo names a package's binaries only to tests of the same package, so this asks cargo itself. The whole
-/// workspace is selected so that dependencies get the features, and hence the builds, that the tests have.
+/// Cargo names a package's binaries only to tests of the same package, so this asks cargo for such a test, which
+/// brings the binary with it. The whole workspace is selected as by `cargo test --workspace`: then dependencies
+/// have the same features, and nothing is built twice.
 fn build() -> PathBuf {
     let folder = profile_folder();
     let mut command = Command::new(env!("CARGO"));
-    command.args(["build", "--locked", "--quiet", "--workspace", "--bin", "synod"]);
+    command.args(["test", "--locked", "--quiet", "--workspace", "--no-run", "--test", TEST_OF_THE_BINARY]);
     if folder.file_name() == Some(OsStr::new("release")) {
         command.arg("--release");
     }
     command.arg("--target-dir").arg(folder.parent().expect("a profile's folder lies in the target folder"));
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    let status = command.status().expect("cargo runs");
-    assert!(status.success(), "cargo could not build the synod binary");
+    let output = command.output().expect("cargo runs");
+    assert!(output.status.success(), "cargo could not build the binary: {}", String::from_utf8_lossy(&output.stderr));
     folder.join("synod")
 }
+
+/// An integration test of the package `synod`.
+const TEST_OF_THE_BINARY: &str = "sandbox";
 
 /// `target/debug` or `target/release`: where the running test lies, two levels up.
 fn profile_folder() -> PathBuf {
