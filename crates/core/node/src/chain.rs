@@ -64,7 +64,7 @@ impl Chain {
     }
 
     /// The entries that are not committed.
-    pub fn uncommitted(&self) -> impl Iterator<Item = &Position> {
+    pub fn uncommitted(&self) -> impl DoubleEndedIterator<Item = &Position> {
         self.positions.iter().skip(1)
     }
 

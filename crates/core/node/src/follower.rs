@@ -14,7 +14,6 @@ use crate::chain::Position;
 use crate::event::{Action, Answer};
 use crate::layers::Done;
 use crate::node::{Engine, Node};
-use crate::resume::Cut;
 use crate::sealing::apply;
 
 /// How far ahead of this node's clock a block's time may be before the block is not acknowledged.
@@ -84,9 +83,9 @@ impl Node {
     /// Newer entries replaced ours: the layers above them go, and those who waited for them wait for the next block.
     pub(crate) fn on_truncated(&mut self, from: LogIndex) {
         let last = &self.chain.last().tip;
-        let cut = Cut { from, view: last.entry_view, index: last.index }.after(self.cut.map(|(cut, _)| cut));
-        // The append that cuts follows, and says its ticket.
-        self.cut = Some((cut, Ticket(u64::MAX)));
+        self.kept.cuts(from, last.entry_view, last.index);
+        // The append that does it follows, and says its ticket.
+        self.cut_by = Ticket(u64::MAX);
         let mut lost = Vec::new();
         let mut truncated = false;
         while let Some(layer) = self.layers.pop_from(from) {
@@ -125,15 +124,17 @@ impl Node {
         }));
     }
 
-    /// The vote record, if the vote changed or entries are about to be cut off: it is on disk before they are.
+    /// The vote record, if it must be on disk before the rest of `append` is.
     fn vote_record(&mut self, append: &Append) -> Option<Bytes> {
-        self.vote = append.vote.unwrap_or(self.vote);
+        self.kept.vote = append.vote.unwrap_or(self.kept.vote);
+        self.kept.appended(&append.records);
         if append.truncate_from.is_some() {
-            let cut = self.cut.as_mut().expect("what is cut off was told before");
-            cut.1 = Ticket(append.number);
+            self.cut_by = Ticket(append.number);
         }
-        let is_due = append.vote.is_some() || append.truncate_from.is_some();
-        is_due.then(|| self.seals.seal_vote(self.vote, self.cut.map(|(cut, _)| cut)))
+        let is_due = append.vote.is_some()
+            || append.truncate_from.is_some()
+            || append.records.iter().any(|record| record.kind == EntryKind::Engine);
+        is_due.then(|| self.seals.seal_vote(&self.kept))
     }
 
     /// An entry is committed: its transactions are final, and those who waited for it are answered.
@@ -141,6 +142,9 @@ impl Node {
         let position = self.chain.commit_next();
         let expected = (position.record.index, position.record.view);
         assert_eq!((record.index, record.view), expected, "entries commit in order");
+        if position.record.kind == EntryKind::Block {
+            self.kept.committed(position.record.index);
+        }
         if position.record.count > 0 {
             self.commit_block(&position);
         }

@@ -38,6 +38,7 @@ mod requests;
 mod resume;
 mod sealing;
 mod start;
+mod vote_record;
 
 pub use event::{
     Action, Answer, ClientRequest, Event, Query, QueryAnswer, Refusal, Response, Role, Status, StopReason, TxStatus,

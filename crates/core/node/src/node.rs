@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
-use synod_consensus::{Consensus, Effect, Restored, Vote};
+use synod_consensus::{Consensus, Effect, Restored};
 use synod_types::boundary::Ticket;
 use synod_types::{Encode, NodeId, Time, TxId, Untrusted, View};
 
@@ -20,8 +20,9 @@ use crate::peer::{Held, PeerMessage};
 use crate::probe::Probe;
 use crate::queries::Reads;
 use crate::requests::RequestTable;
-use crate::resume::{Cut, Memory, Resuming, check_held};
+use crate::resume::{Memory, Resuming, check_held};
 use crate::sealing::Seals;
+use crate::vote_record::VoteRecord;
 
 /// One node of a network, without its worker, its disk and its sockets.
 ///
@@ -49,10 +50,10 @@ pub struct Node {
     pub(crate) memory: Memory,
     /// Peers that have not said what they remember of this node.
     pub(crate) unheard: BTreeSet<NodeId>,
-    /// The vote as last filed.
-    pub(crate) vote: Vote,
-    /// What is being cut off the log, until the append that does so is on disk.
-    pub(crate) cut: Option<(Cut, Ticket)>,
+    /// What is kept beside the log.
+    pub(crate) kept: VoteRecord,
+    /// The append that carries out [`VoteRecord::cut`].
+    pub(crate) cut_by: Ticket,
     pub(crate) rng: ChaCha20Rng,
     pub(crate) probe: Box<dyn Probe>,
     pub(crate) actions: VecDeque<Action>,
@@ -209,7 +210,9 @@ impl Node {
     }
 
     fn on_persisted(&mut self, ticket: Ticket) {
-        self.cut = self.cut.filter(|(_, filed)| *filed > ticket);
+        if ticket >= self.cut_by {
+            self.kept.cut = None;
+        }
         let Engine::Running(consensus) = &mut self.engine else { panic!("nothing is appended before the node runs") };
         consensus.persisted(ticket.0);
     }

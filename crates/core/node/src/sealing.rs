@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use synod_consensus::Vote;
 use synod_crypto::{NodeKey, SALT_SIZE, SealingKey, ServiceKey, SessionKeys};
 use synod_ledger::{
     BlockRefused, BlockTooLarge, Content, GenesisPublic, Moment, NodeKeys, Opened, Receipt, Sealed, SealedBlock,
     Sealer, Tip, check, check_alone, check_genesis, open,
 };
 use synod_types::boundary::{EntryKind, LogRecord};
-use synod_types::{Decode, DecodeError, Decoder, Digest, Encode, Encoder, NodeId, Seqno, TxId, View};
+use synod_types::{Decode, DecodeError, Digest, Encode, NodeId, Seqno, TxId};
 use synod_worker::{Apply, BlockEnv};
 
 use crate::chain::Position;
 use crate::probe::{Probe, Stage};
-use crate::resume::Cut;
+use crate::vote_record::VoteRecord;
 
 /// The keys of this node and the public keys of all.
 #[derive(Debug)]
@@ -156,26 +155,19 @@ impl Seals {
         Some(Bytes::from(receipt))
     }
 
-    /// The vote record as the host may keep it: the vote, and what is being cut off the log.
-    pub fn seal_vote(&self, vote: Vote, cut: Option<Cut>) -> Bytes {
-        let mut out = Encoder::default();
-        vote.view.encode(&mut out);
-        vote.voted_for.encode(&mut out);
-        cut.encode(&mut out);
-        // The same vote may be sealed twice and another later: GCM-SIV then reveals at most that two are equal.
-        let sealed = self.vote_key().seal(vote.view.0, 0, &self.network.0, out.finish());
-        Bytes::from([&vote.view.0.to_le_bytes()[..], &sealed].concat())
+    /// The vote record as the host may keep it.
+    pub fn seal_vote(&self, record: &VoteRecord) -> Bytes {
+        let view = record.vote.view.0;
+        // Several records may be sealed in one view: GCM-SIV then reveals at most that two are equal.
+        let sealed = self.vote_key().seal(view, 0, &self.network.0, record.to_bytes());
+        Bytes::from([&view.to_le_bytes()[..], &sealed].concat())
     }
 
     /// Reads back what [`Self::seal_vote`] made; `None` for anything else.
-    pub fn open_vote(&self, sealed: &[u8]) -> Option<(Vote, Option<Cut>)> {
+    pub fn open_vote(&self, sealed: &[u8]) -> Option<VoteRecord> {
         let (view, sealed) = sealed.split_first_chunk::<8>()?;
         let plain = self.vote_key().open(u64::from_le_bytes(*view), 0, &self.network.0, sealed).ok()?;
-        let mut input = Decoder::new(&plain);
-        let vote = Vote { view: View::decode(&mut input).ok()?, voted_for: Option::decode(&mut input).ok()? };
-        let cut = Option::decode(&mut input).ok()?;
-        input.finish().ok()?;
-        Some((vote, cut))
+        VoteRecord::from_bytes(&plain).ok()
     }
 
     fn vote_key(&self) -> SealingKey {

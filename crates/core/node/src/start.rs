@@ -12,11 +12,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use synod_consensus::{ConfigError, RestoreError, Restored, Vote};
+use synod_consensus::{ConfigError, RestoreError, Restored};
 use synod_crypto::{NodeKey, ServiceKey, SessionKeys};
 use synod_kv::WriteSet;
 use synod_ledger::GenesisPublic;
-use synod_types::boundary::{EntryKind, LogRecord};
+use synod_types::boundary::{EntryKind, LogRecord, Ticket};
 use synod_types::{Decode, LogIndex, NodeId, Time, Untrusted, View};
 use synod_worker::{Apply, ToWorker};
 
@@ -33,6 +33,7 @@ use crate::queries::Reads;
 use crate::requests::RequestTable;
 use crate::resume::{Memory, Resuming};
 use crate::sealing::{CheckRefused, Seals};
+use crate::vote_record::VoteRecord;
 
 /// What a node is told at its start.
 #[derive(Debug)]
@@ -86,6 +87,14 @@ pub enum StartError {
         /// This node.
         node: NodeId,
     },
+    /// The log ends in entries of the engine that this node did not file.
+    #[error("the log ends in entries that node {node} did not file, from entry {index} on")]
+    EngineEntry {
+        /// This node.
+        node: NodeId,
+        /// The first of them.
+        index: LogIndex,
+    },
     /// The slot's credential is not the one that the genesis document names.
     #[error("the credential at hand is not that of slot {node}")]
     Credential {
@@ -136,8 +145,8 @@ impl Start {
             reads: Reads::default(),
             memory: Memory::default(),
             unheard: BTreeSet::new(),
-            vote: Vote::default(),
-            cut: None,
+            kept: VoteRecord::default(),
+            cut_by: Ticket::default(),
             rng: ChaCha20Rng::from_seed(config.seed),
             probe: Box::new(NoProbe),
             actions: VecDeque::new(),
@@ -198,19 +207,23 @@ impl Start {
     /// Ends reading. The node first asks its peers whether its disk holds what they saw it acknowledge.
     ///
     /// # Errors
-    /// If the vote record was not sealed by this node, or the node is not one of the network's.
+    /// If the vote record was not sealed by this node, the log ends in what this node did not file, or the node is not
+    /// one of the network's.
     pub fn finish(mut self, now: Time, vote: Option<Untrusted<Bytes>>) -> Result<Node, StartError> {
         let id = self.node.id;
-        let vote = vote
+        let kept = vote
             .map(|vote| vote.check(|sealed| self.node.seals.open_vote(&sealed).ok_or(StartError::Vote { node: id })));
-        let vote = vote.transpose()?;
         let (index, view) = self.restored.last();
         let mut held = Held { view, index, voted: View::default() };
-        if let Some((vote, cut)) = vote {
-            self.restored.set_vote(vote);
-            self.node.vote = vote;
-            held.voted = vote.view;
-            held = cut.map_or(held, |cut| cut.excuse(held));
+        if let Some(kept) = kept.transpose()? {
+            self.restored.set_vote(kept.vote);
+            held.voted = kept.vote.view;
+            held = kept.cut.map_or(held, |cut| cut.excuse(held));
+            self.node.kept = kept;
+        }
+        let log = self.node.chain.uncommitted().rev().map(|position| &position.record);
+        if let Some(index) = self.node.kept.stranger(log) {
+            return Err(StartError::EngineEntry { node: id, index });
         }
 
         let nodes: Vec<_> = self.node.seals.nodes().collect();
