@@ -292,7 +292,11 @@ impl World {
         let clock = crate::world::clock(&self.swarm, &mut self.chance);
         let site = self.site(node);
         site.clock = clock;
-        let (actions, torn) = site.start(now, &consortium, facts)?;
+        let started = site.start(now, &consortium, facts);
+        if matches!(site.fate, Fate::Forged) {
+            return self.forged(node, &started);
+        }
+        let (actions, torn) = started?;
         if self.consortium.nodes.len() == 1 {
             self.truth.forget_unseen(&self.sites[&node].disk);
         }
@@ -308,6 +312,16 @@ impl World {
             }
         }
         self.carry_out(node)
+    }
+
+    /// A node found that its host added to its log.
+    fn forged(&mut self, node: NodeId, started: &Checked<(Vec<Action>, bool)>) -> Checked {
+        if started.is_ok() {
+            return violated("a node does not start from a log that its host made up", format!("node {node} does"));
+        }
+        self.probes.forgeries_refused += 1;
+        self.site(node).fate = Fate::Refused;
+        Ok(())
     }
 
     /// Tries to make a channel; if that fails and both are there, tries again later.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use synod_types::boundary::{Append, EntryKind, LedgerRange, LogRecord, Ticket};
 use synod_types::chunk::{Damage, FileHeader, Scan, Tail, append_record, file_name};
-use synod_types::{Digest, LogIndex, Seqno};
+use synod_types::{Digest, LogIndex, Seqno, View};
 
 use crate::prng::Prng;
 use crate::swarm::DiskFaults;
@@ -28,6 +28,8 @@ pub struct Disk {
     durable: Vec<Filed>,
     /// The records written since the last sync, and their bytes.
     written: Vec<Filed>,
+    /// What was durable until the disk was put back.
+    lost: Vec<Filed>,
     unsynced: Vec<u8>,
     jobs: VecDeque<Job>,
     steps: VecDeque<Step>,
@@ -87,6 +89,7 @@ impl Disk {
             medium: Medium::default(),
             durable: Vec::new(),
             written: Vec::new(),
+            lost: Vec::new(),
             unsynced: Vec::new(),
             jobs: VecDeque::new(),
             steps: VecDeque::new(),
@@ -361,9 +364,24 @@ impl Disk {
     pub fn put_back(&mut self, image: Medium) {
         assert!(self.jobs.is_empty() && self.steps.is_empty(), "disks are exchanged while the node is down");
         self.medium = image;
-        self.durable.clear();
+        self.lost = std::mem::take(&mut self.durable);
         self.written.clear();
         self.unsynced.clear();
+    }
+
+    /// The host adds an engine entry to the log; the node is down.
+    pub fn forge_engine_entry(&mut self, view: View) {
+        self.open().expect("the disk is as a crash left it");
+        let last = self.durable.last().expect("a disk holds the genesis block").record.clone();
+        self.write(LogRecord {
+            index: last.index.next(),
+            view,
+            kind: EntryKind::Engine,
+            first_seqno: Seqno(last.first_seqno.0 + u64::from(last.count)),
+            count: 0,
+            payload: Bytes::new(),
+        });
+        self.sync();
     }
 
     /// From now on so many reads in a million give something else.
@@ -390,6 +408,14 @@ impl Disk {
     pub fn durable_at(&self, index: LogIndex) -> Option<&LogRecord> {
         let place = usize::try_from(index.0.checked_sub(1)?).ok()?;
         self.durable.get(place).map(|filed| &filed.record)
+    }
+
+    /// Whether the entry at `index` of `view` is durable, or was until the disk was put back.
+    pub fn has_held(&self, index: LogIndex, view: View) -> bool {
+        [&self.durable, &self.lost].into_iter().any(|records| {
+            let place = usize::try_from(index.0.saturating_sub(1)).unwrap_or(usize::MAX);
+            records.get(place).is_some_and(|filed| filed.record.view == view)
+        })
     }
 
     /// The files, by name and in order.

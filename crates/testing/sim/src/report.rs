@@ -88,6 +88,8 @@ probes! {
     roll_backs,
     /// Nodes refused because of that.
     roll_backs_refused,
+    /// Logs to which a host added entries that nobody signs.
+    forgeries_refused,
 }
 
 /// What came of a seed.

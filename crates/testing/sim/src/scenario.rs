@@ -45,7 +45,7 @@ impl World {
         checked.unwrap_or_else(|violation| panic!("at {} s: {violation}", self.now()))
     }
 
-    /// Goes on until a node leads and all that run know it; returns it.
+    /// Goes on until a node leads, all that run know it, and its first block is on their disks; returns it.
     pub fn await_leader(&mut self) -> NodeId {
         self.run_to("all follow one leader", |world| {
             let leader = world.leader();
@@ -53,6 +53,7 @@ impl World {
             leader.is_some()
                 && running.iter().all(|node| world.status(*node).is_some_and(|status| status.leader == leader))
         });
+        self.run_for(100_000);
         self.leader().expect("just waited for")
     }
 

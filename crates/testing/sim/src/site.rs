@@ -57,6 +57,8 @@ pub enum Fate {
     },
     /// Its disk was put back: it must be refused.
     RolledBack,
+    /// Its host added to its log: it must not start.
+    Forged,
     /// It was refused, as it should be, and stays down.
     Refused,
 }

@@ -144,6 +144,11 @@ pub enum Trouble {
         /// Who.
         who: Who,
     },
+    /// The host of a node adds to its log while it is down.
+    Forge {
+        /// Who.
+        who: Who,
+    },
 }
 
 /// Whom a trouble hits.
@@ -257,7 +262,8 @@ fn troubles(prng: &mut Prng, nodes: u64, faults_last: u64) -> Vec<(u64, Trouble)
         troubles.push((at, trouble(prng, kind)));
     }
     if nodes > 1 && prng.chance(80_000) {
-        troubles.push((prng.between(faults_last / 2, faults_last), Trouble::RollBack { who: who(prng) }));
+        let (at, who) = (prng.between(faults_last / 2, faults_last), who(prng));
+        troubles.push((at, if prng.chance(800_000) { Trouble::RollBack { who } } else { Trouble::Forge { who } }));
     }
     troubles.sort_by_key(|(at, _)| *at);
     troubles

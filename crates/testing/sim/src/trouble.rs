@@ -1,7 +1,7 @@
 //! What goes wrong, carried out.
 
 use synod_node::{Event, Role};
-use synod_types::NodeId;
+use synod_types::{NodeId, View};
 
 use crate::check::Checked;
 use crate::site::{Fate, Session};
@@ -45,6 +45,10 @@ impl World {
                 }
             }
             Trouble::RollBack { who } => self.begin_roll_back(who),
+            Trouble::Forge { who } => {
+                let chosen = self.hit(who).into_iter().find(|node| self.may_be_rolled_back(*node));
+                chosen.into_iter().for_each(|node| self.forge(node));
+            }
         }
         Ok(())
     }
@@ -229,6 +233,17 @@ impl World {
         let site = self.site(node);
         site.disk.put_back(image);
         site.fate = Fate::RolledBack;
+        self.plan_start(50_000, node);
+    }
+
+    /// Crashes a node and adds an engine entry of a later view to its log: with it the node would win any election.
+    pub fn forge(&mut self, node: NodeId) {
+        self.trace.note(self.now, node, "has a host that forges", &[]);
+        let view = self.sites[&node].process.as_ref().map_or(View(0), |process| process.node.status().view);
+        self.switch_off(node);
+        let site = self.site(node);
+        site.disk.forge_engine_entry(View(view.0 + 1));
+        site.fate = Fate::Forged;
         self.plan_start(50_000, node);
     }
 

@@ -127,8 +127,9 @@ impl Truth {
             );
             return violated("all nodes commit the same entries", seen);
         }
-        let holds = |disk: &Disk| disk.durable_at(record.index).is_some_and(|held| held.view == record.view);
-        let holders: Vec<_> = disks().filter(|(_, disk)| holds(disk)).map(|(id, _)| id.0).collect();
+        // An acknowledgement may be under way from a disk that was put back meanwhile.
+        let holders = disks().filter(|(_, disk)| disk.has_held(record.index, record.view));
+        let holders: Vec<_> = holders.map(|(id, _)| id.0).collect();
         if holders.len() < self.quorum {
             let seen = format!("node {node} commits entry {}, which only the disks of {holders:?} hold", record.index);
             return violated("what is committed lies on a quorum's disks", seen);
