@@ -150,7 +150,8 @@ pub struct Append {
     pub truncate_from: Option<LogIndex>,
     /// The records, contiguous.
     pub records: Vec<LogRecord>,
-    /// The sealed vote record, replaced as a whole, if it changed.
+    /// The sealed vote record, replaced as a whole, if it changed. It is on disk before anything else of this
+    /// append is done: it speaks of what a crash may leave of the rest.
     pub vote: Option<Bytes>,
 }
 
