@@ -6,7 +6,7 @@ use synod_types::boundary::{Append, EntryKind, LedgerRange, LogRecord};
 use synod_types::{NodeId, Seqno, Untrusted};
 use synod_worker::ToWorker;
 
-use crate::check::{Checked, secrecy, violated};
+use crate::check::{Checked, Violation, secrecy, violated};
 use crate::clock::Instant;
 use crate::disk::{Disk, Done, Job};
 use crate::site::{Fate, Item, StartFacts};
@@ -66,7 +66,7 @@ impl World {
         secrecy::check_append(node, &append)?;
         for record in &append.records {
             self.truth.filed(node, record)?;
-            let digest = entry_digest(record);
+            let digest = self.check_block(node, record)?;
             let fields = [("index", record.index.0), ("view", record.view.0), ("count", u64::from(record.count))];
             self.trace.note(self.now, node, "appends", &fields);
             self.trace.note(self.now, node, "  entry", &[("digest", digest)]);
@@ -86,6 +86,25 @@ impl World {
         }
         self.submit(node, Job::Append(append));
         Ok(())
+    }
+
+    /// Checks that a block of this leader says of itself what its calls were told; returns what an entry is, without
+    /// its signatures.
+    fn check_block(&self, node: NodeId, record: &LogRecord) -> Checked<u64> {
+        if record.kind == EntryKind::Engine {
+            return Ok(0);
+        }
+        let block = SealedBlock::from_shared(&record.payload)
+            .map_err(|error| Violation { claim: "nodes file blocks", seen: format!("node {node}: {error}") })?;
+        let header = &block.header;
+        let executes = self.sites[&node].process.as_ref().and_then(|process| process.executes);
+        let facts = (header.view, header.first_seqno, header.time);
+        let is_own = header.signer == node && header.count > 0;
+        if is_own && executes.is_some_and(|env| (env.view, env.first_seqno, env.time) != facts) {
+            let seen = format!("node {node}, entry {}: {executes:?} became {facts:?}", record.index);
+            return violated("a block's calls see its own facts", seen);
+        }
+        Ok(short(&block.entry_digest().0))
     }
 
     fn submit(&mut self, node: NodeId, job: Job) {
@@ -126,6 +145,9 @@ impl World {
     fn hand_to_worker(&mut self, node: NodeId, message: ToWorker) -> Checked {
         if let ToWorker::Commit { upto } = message {
             self.commit(node, upto)?;
+        }
+        if let (ToWorker::Execute(execute), Some(process)) = (&message, self.process(node)) {
+            process.executes = Some(execute.env);
         }
         self.through_worker(node, Item::Message(message))
     }
@@ -348,14 +370,6 @@ impl World {
     pub(crate) fn plan_start(&mut self, after: u64, node: NodeId) {
         let incarnation = self.sites[&node].incarnation;
         self.queue.push(self.now.plus(after), Happening::Start { node, incarnation });
-    }
-}
-
-/// What an entry is, without its signatures.
-fn entry_digest(record: &LogRecord) -> u64 {
-    match record.kind {
-        EntryKind::Engine => 0,
-        EntryKind::Block => SealedBlock::from_shared(&record.payload).map_or(1, |block| short(&block.entry_digest().0)),
     }
 }
 

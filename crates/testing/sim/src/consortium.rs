@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use synod_crypto::x509::{Validity, actor_certificate};
-use synod_crypto::{ActorKey, AdminKey, ApplicationKey, NodeKey, ServiceKey, SessionKeys, VerifyingKey};
+use synod_crypto::{AdminKey, ApplicationKey, Certificate, NodeKey, ServiceKey, SessionKeys, VerifyingKey};
 use synod_ledger::SealedBlock;
 use synod_node::government::AdapterEntry;
 use synod_node::{Genesis, Rules};
@@ -48,21 +47,15 @@ impl Consortium {
         let node_keys: BTreeMap<_, _> =
             nodes.iter().map(|node| (*node, NodeKey::from_seed(&seed(b'n', node.0)))).collect();
         let service_key = ServiceKey::from_seed(&seed(b's', 0));
-        let validity = Validity::days(EPOCH, 365);
-        let mut organisations = (0..=ACTORS as u64).map(|number| {
+        let mut organisations = certificates().into_iter().zip(0..).map(|(certificate, number)| {
             let name = format!("{MARKER} actor {number}");
-            let certificate = actor_certificate(&ActorKey::from_seed(&seed(b'a', number)), &name, validity);
             (name, certificate)
         });
         let members: Vec<_> = organisations.by_ref().take(2).collect();
         let participants: Vec<_> = organisations.by_ref().take(ACTORS - 2).collect();
         let strangers: Vec<_> = organisations.collect();
-        let kind_of = |kind| {
-            move |(_, certificate): &(String, synod_crypto::Certificate)| ActorFacts {
-                id: certificate.actor_id(),
-                kind,
-            }
-        };
+        let kind_of =
+            |kind| move |(_, certificate): &(String, Certificate)| ActorFacts { id: certificate.actor_id(), kind };
         let actors = members
             .iter()
             .map(kind_of(ActorKind::Member))
@@ -108,6 +101,13 @@ impl Consortium {
     pub fn is_actor(&self, id: ActorId) -> bool {
         self.actors[..ACTORS].iter().any(|actor| actor.id == id)
     }
+}
+
+/// The certificates of the actors and of one stranger, self-signed, with the marker in their names. They lie in a
+/// file because making them draws randomness, and nothing in a run may depend on it.
+fn certificates() -> Vec<Certificate> {
+    let certificates = include_str!("actors.pem").split_inclusive("-----END CERTIFICATE-----\n");
+    certificates.map(|text| Certificate::from_pem(text).expect("the file holds certificates")).collect()
 }
 
 /// The session keys of the first epoch.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use synod_node::{Action, Config, Event, Node, QueryAnswer, Refusal, Response, Start, StopReason};
 use synod_types::{LogIndex, NodeId, Seqno, Time, TxId, Untrusted, View};
-use synod_worker::{Executed, Reader, ToWorker, Worker};
+use synod_worker::{BlockEnv, Executed, Reader, ToWorker, Worker};
 
 use crate::check::{Checked, violated};
 use crate::clock::{Clock, Instant};
@@ -80,6 +80,8 @@ pub struct Process {
     pub committed: LogIndex,
     /// Its log, as it has appended it, synced or not.
     pub log: BTreeMap<LogIndex, View>,
+    /// The facts of the block that the worker was last told to execute.
+    pub executes: Option<BlockEnv>,
     /// Who waits for which token.
     pub sessions: BTreeMap<u64, Session>,
 }
@@ -239,6 +241,7 @@ fn start(
         spins: 0,
         committed: LogIndex(0),
         log: disk.durable().map(|record| (record.index, record.view)).collect(),
+        executes: None,
         sessions: BTreeMap::new(),
     };
     Ok((process, actions))

@@ -79,6 +79,34 @@ fn a_request_whose_block_was_lost_with_its_leader_is_done_anew_and_once() {
 }
 
 #[test]
+fn a_request_whose_block_was_lost_and_whose_client_gave_up_is_not_taken_for_done() {
+    // The same node leads again when the request is made anew: it must not remember its first attempt.
+    let mut world = calm(3);
+    let leader = world.await_leader();
+    let view = world.status(leader).unwrap().view;
+    world.isolate(leader);
+    let held = world.synced(leader);
+    let request = world.ask_at(ONE, leader);
+    world.run_to("the leader alone holds the block", |world| world.synced(leader) > held);
+    let successor = world.await_successor(leader);
+    world.run_for(11_000_000);
+    let fresh = world.ask_at(OTHER, successor);
+    world.await_answer(fresh);
+    world.rejoin(leader);
+    world.run_to("the lost block is cut off", |world| world.probes().truncations > 0);
+    world.run_for(200_000);
+    while world.leader() != Some(leader) {
+        let other = world.await_leader();
+        world.shut_down(other).unwrap();
+        world.run_for(2_000_000);
+        world.await_leader();
+    }
+    world.ask_again_at(ONE, request, leader);
+    assert!(world.await_answer(request).txid.view > view);
+    world.end_well();
+}
+
+#[test]
 fn a_leader_that_hears_nobody_steps_down_and_never_answers_what_it_could_not_commit() {
     let mut world = calm(5);
     let leader = world.await_leader();

@@ -66,6 +66,17 @@ fn the_same_seed_gives_the_same_event_log() {
 }
 
 #[test]
+fn the_same_seed_gives_the_same_event_log_in_another_process() {
+    let replay = || {
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_synod-sim")).args(["--seed", "3"]).output().unwrap();
+        assert!(output.status.success());
+        output.stdout
+    };
+    assert_eq!(replay(), replay());
+}
+
+#[test]
 fn two_seeds_give_different_event_logs() {
     assert_ne!(simulate(1, false).unwrap().trace, simulate(2, false).unwrap().trace);
 }
