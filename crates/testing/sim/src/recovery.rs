@@ -31,6 +31,22 @@ impl World {
         violated("a cluster without faults serves everyone", self.state_of_affairs())
     }
 
+    /// Goes on for longer than anyone may wait, and checks that nobody still does.
+    ///
+    /// # Errors
+    /// If a node has left someone without any answer, or another claim does not hold.
+    pub fn outlast_patience(&mut self) -> Checked {
+        let until = self.now.after(synod_node::PATIENCE).plus(1_000_000);
+        self.run_until(until)?;
+        for (node, site) in &self.sites {
+            let sessions = site.process.as_ref().map(|process| &process.sessions);
+            if let Some(session) = sessions.and_then(|sessions| sessions.values().next()) {
+                return violated("everyone gets an answer", format!("node {node} has left {session:?} without one"));
+            }
+        }
+        Ok(())
+    }
+
     /// From now on nothing goes wrong, and whoever is down comes up.
     pub fn heal(&mut self) {
         self.trace.note(self.now, NodeId(0), "all faults end", &[]);

@@ -164,6 +164,8 @@ impl World {
     pub fn end_well(mut self) {
         let recovered = self.recover();
         self.must(recovered);
+        let outlasted = self.outlast_patience();
+        self.must(outlasted);
         let audited = self.audit(0);
         self.must(audited);
     }

@@ -62,6 +62,19 @@ fn a_request_retried_through_another_node_after_the_leader_is_lost_is_done_once(
 }
 
 #[test]
+fn a_request_forwarded_to_a_lost_leader_goes_to_the_next_without_its_client() {
+    let mut world = calm(3);
+    let leader = world.await_leader();
+    let follower = world.others(leader)[0];
+    world.pause(leader, 20_000_000);
+    let request = world.ask_at(ONE, follower);
+    let asked_at = world.now();
+    world.await_answer(request);
+    assert!(world.now().since(asked_at) < 2_000_000, "an election, not a client's patience");
+    world.end_well();
+}
+
+#[test]
 fn a_request_whose_block_was_lost_with_its_leader_is_done_anew_and_once() {
     let mut world = calm(3);
     let leader = world.await_leader();
