@@ -133,7 +133,10 @@ impl World {
         let done = self.site(node).disk.step();
         self.plan_disk_step(node);
         match done {
-            Some(Done::Persisted(ticket)) => self.event(node, Event::Persisted(ticket)),
+            Some(Done::Persisted(ticket)) => {
+                self.note_acknowledgement(node);
+                self.event(node, Event::Persisted(ticket))
+            }
             Some(Done::Read(ticket, records)) => {
                 let records = records.map(|records| records.into_iter().map(Untrusted::new).collect());
                 self.event(node, Event::LedgerRead { ticket, records })

@@ -24,6 +24,8 @@ pub struct Parcel {
     pub to: NodeId,
     /// Its content.
     pub bytes: Bytes,
+    /// When it was sent.
+    pub sent_at: Instant,
     generation: u64,
 }
 
@@ -70,7 +72,7 @@ impl Network {
         if !channel.stands {
             return Vec::new();
         }
-        let parcel = Parcel { from, to, bytes: bytes.clone(), generation: channel.generation };
+        let parcel = Parcel { from, to, bytes: bytes.clone(), sent_at: now, generation: channel.generation };
         let copies = match self.faults.manner {
             Manner::Stream => 1,
             Manner::Datagrams { drop_ppm, .. } if self.prng.chance(drop_ppm) => 0,
@@ -137,6 +139,11 @@ impl Network {
             channel.generation += 1;
         }
         connects
+    }
+
+    /// Whether messages of a channel arrive in the order in which they were sent.
+    pub const fn keeps_order(&self) -> bool {
+        matches!(self.faults.manner, Manner::Stream)
     }
 
     /// Whether the channel between two nodes stands.

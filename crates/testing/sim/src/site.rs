@@ -54,6 +54,8 @@ pub enum Fate {
         image: Medium,
         /// If this process, of this incarnation, sees what it acknowledges until then.
         witness: Option<(NodeId, u64)>,
+        /// When it first acknowledged more than the image holds.
+        acknowledged_at: Option<Instant>,
     },
     /// Its disk was put back: it must be refused.
     RolledBack,
@@ -82,6 +84,8 @@ pub struct Process {
     pub log: BTreeMap<LogIndex, View>,
     /// The facts of the block that the worker was last told to execute.
     pub executes: Option<BlockEnv>,
+    /// When each peer sent what was last heard from it.
+    pub heard: BTreeMap<NodeId, Instant>,
     /// Who waits for which token.
     pub sessions: BTreeMap<u64, Session>,
 }
@@ -242,6 +246,7 @@ fn start(
         committed: LogIndex(0),
         log: disk.durable().map(|record| (record.index, record.view)).collect(),
         executes: None,
+        heard: BTreeMap::new(),
         sessions: BTreeMap::new(),
     };
     Ok((process, actions))

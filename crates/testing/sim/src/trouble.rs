@@ -191,20 +191,35 @@ impl World {
         let Some(node) = self.hit(who).into_iter().find(|node| self.may_be_rolled_back(*node)) else { return };
         let image = self.site(node).disk.image();
         let witness = self.witness(node);
-        self.site(node).fate = Fate::ToBeRolledBack { image, witness };
+        self.site(node).fate = Fate::ToBeRolledBack { image, witness, acknowledged_at: None };
         let after = self.chance.between(100_000, 1_500_000);
         self.queue.push(self.now.plus(after), Happening::RollBack(node));
     }
 
+    /// A node is told that its disk has synced, and acknowledges that.
+    pub(crate) fn note_acknowledgement(&mut self, node: NodeId) {
+        let now = self.now;
+        let site = self.site(node);
+        if let Fate::ToBeRolledBack { image, acknowledged_at: at @ None, .. } = &mut site.fate
+            && site.disk.went_on_since(image)
+        {
+            *at = Some(now);
+        }
+    }
+
     /// Puts the disk back to the image while its node is down, if a peer saw the node go on meanwhile.
     pub(crate) fn roll_back(&mut self, node: NodeId) {
+        let Fate::ToBeRolledBack { witness, acknowledged_at, .. } = &self.sites[&node].fate else { return };
+        let is_seen = *witness == self.witness(node)
+            && witness.is_some_and(|(witness, _)| {
+                let heard = self.sites[&witness].process.as_ref().and_then(|process| process.heard.get(&node));
+                acknowledged_at.is_some_and(|at| heard.is_some_and(|heard| *heard > at))
+            });
+        let goes_on = is_seen && self.healed_at.is_none() && self.may_be_rolled_back(node);
         let fate = std::mem::replace(&mut self.site(node).fate, Fate::Honest);
-        let Fate::ToBeRolledBack { image, witness } = fate else { return };
-        let is_seen = witness.is_some() && witness == self.witness(node);
-        if self.healed_at.is_some() || !is_seen || !self.may_be_rolled_back(node) {
-            return;
-        }
-        if self.sites[&node].disk.went_on_since(&image) {
+        if let Fate::ToBeRolledBack { image, .. } = fate
+            && goes_on
+        {
             self.roll_back_to(node, image);
         }
     }
@@ -212,7 +227,8 @@ impl World {
     /// Who sees what a follower acknowledges: the process that leads it. None if the follower itself leads, or if
     /// not everyone can hear everyone.
     fn witness(&self, node: NodeId) -> Option<(NodeId, u64)> {
-        let all_well = self.running().len() == self.consortium.nodes.len()
+        let all_well = self.network.keeps_order()
+            && self.running().len() == self.consortium.nodes.len()
             && self.network.pairs().iter().all(|(a, b)| self.network.is_clear(*a, *b))
             && self.sites.values().all(|site| site.paused_until <= self.now);
         let leader = self.leader().filter(|leader| *leader != node && all_well)?;
@@ -242,7 +258,7 @@ impl World {
         let view = self.sites[&node].process.as_ref().map_or(View(0), |process| process.node.status().view);
         self.switch_off(node);
         let site = self.site(node);
-        site.disk.forge_engine_entry(View(view.0 + 1));
+        site.disk.forge_engine_entry(View(view.0 + FORGED_VIEWS_AHEAD));
         site.fate = Fate::Forged;
         self.plan_start(50_000, node);
     }
@@ -254,3 +270,6 @@ impl World {
         others_honest && self.consortium.nodes.len() > 2
     }
 }
+
+/// More than a view that the node may have entered meanwhile: an entry that it filed itself is no forgery.
+const FORGED_VIEWS_AHEAD: u64 = 100;

@@ -247,6 +247,9 @@ impl World {
             return Ok(());
         }
         let Some(parcel) = self.network.arrive(parcel) else { return Ok(()) };
+        if let Some(process) = self.process(parcel.to) {
+            process.heard.insert(parcel.from, parcel.sent_at);
+        }
         let bytes = synod_types::Untrusted::new(parcel.bytes);
         self.event(parcel.to, Event::PeerMessage { from: parcel.from, bytes })
     }
