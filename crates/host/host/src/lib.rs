@@ -28,6 +28,7 @@ mod host;
 mod ledger;
 mod network;
 mod record;
+mod sync;
 mod vote;
 
 pub use config::{Durability, NodeConfig};

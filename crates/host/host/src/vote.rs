@@ -7,6 +7,8 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::config::Durability;
+use crate::ledger::doing;
+use crate::{LedgerError, sync};
 
 /// Reads the vote; `None` if there never was one.
 pub fn read(directory: &Path) -> io::Result<Option<Bytes>> {
@@ -18,22 +20,23 @@ pub fn read(directory: &Path) -> io::Result<Option<Bytes>> {
 }
 
 /// Replaces the vote: after a crash the old one or the new one is there, and after the return the new one.
-pub fn replace(directory: &Path, vote: &[u8], durability: Durability) -> io::Result<()> {
+pub fn replace(directory: &Path, vote: &[u8], durability: Durability) -> Result<(), LedgerError> {
+    let path = directory.join(NAME);
     let temporary = directory.join(NAME_TEMPORARY);
-    let mut file = File::create(&temporary)?;
-    file.write_all(vote)?;
-    if durability == Durability::Disk {
-        file.sync_all()?;
-    }
-    fs::rename(&temporary, directory.join(NAME))?;
-    sync_directory(directory, durability)
+    let mut file = File::create(&temporary).map_err(doing("create", &temporary))?;
+    file.write_all(vote).map_err(doing("write", &temporary))?;
+    sync::file(&file, &temporary, durability)?;
+    fs::rename(&temporary, &path).map_err(doing("replace", &path))?;
+    sync::directory(directory, durability)
 }
 
-/// Makes names that were created, changed or removed in `directory` survive a crash.
-pub fn sync_directory(directory: &Path, durability: Durability) -> io::Result<()> {
-    match durability {
-        Durability::Disk => File::open(directory)?.sync_all(),
-        Durability::Memory => Ok(()),
+/// Makes the vote that [`read`] gives survive a loss of power, whoever wrote it. Its name is the directory's to sync.
+pub fn sync(directory: &Path, durability: Durability) -> Result<(), LedgerError> {
+    let path = directory.join(NAME);
+    match File::open(&path) {
+        Ok(file) => sync::file(&file, &path, durability),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(doing("open", &path)(error)),
     }
 }
 

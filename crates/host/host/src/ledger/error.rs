@@ -19,6 +19,14 @@ pub enum LedgerError {
         /// Why not.
         source: io::Error,
     },
+    /// A file or a directory could not be synced: what of it is on disk is not known, and a second try would not tell.
+    #[error("cannot sync {path}")]
+    SyncFailed {
+        /// Which one.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// Another process uses the directory.
     #[error("{path} is in use by another process")]
     DirectoryInUse {
@@ -78,6 +86,6 @@ pub enum LedgerError {
 }
 
 /// Says what was being done to what when the operating system refused.
-pub(super) fn doing(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LedgerError {
+pub(crate) fn doing(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LedgerError {
     move |source| LedgerError::Io { doing, path: path.into(), source }
 }

@@ -23,10 +23,10 @@ use synod_types::chunk::{FILE_HEADER_SIZE, FileHeader, append_record, file_name}
 use synod_types::{Digest, LogIndex};
 
 use crate::config::Durability;
-use crate::vote::{self, sync_directory};
+use crate::{sync, vote};
 use chunk_file::ChunkFile;
 pub use error::LedgerError;
-use error::doing;
+pub(crate) use error::doing;
 pub use read::Records;
 
 /// The records of one node, on disk.
@@ -57,8 +57,7 @@ impl Ledger {
     /// not known, and the ledger must not be written to any more.
     pub fn write(&mut self, appends: &[Append]) -> Result<(), LedgerError> {
         if let Some(vote) = appends.iter().rev().find_map(|append| append.vote.as_ref()) {
-            vote::replace(&self.directory, vote, self.durability)
-                .map_err(doing("write the vote in", &self.directory))?;
+            vote::replace(&self.directory, vote, self.durability)?;
         }
         for append in appends {
             if let Some(from) = append.truncate_from {
@@ -111,18 +110,14 @@ impl Ledger {
         let path = self.directory.join(file_name(first_index));
         let temporary = path.with_extension(TEMPORARY_EXTENSION);
         let header = FileHeader { network: self.network, first_index }.to_bytes();
-        let begin = || {
-            // In append mode, so that writing goes on at the end after a truncation too.
-            let mut file = OpenOptions::new().append(true).create_new(true).open(&temporary)?;
-            file.write_all(&header)?;
-            if self.durability == Durability::Disk {
-                file.sync_all()?;
-            }
-            fs::rename(&temporary, &path)?;
-            sync_directory(&self.directory, self.durability)?;
-            Ok(file)
-        };
-        self.current = Some(begin().map_err(doing("begin", &path))?);
+        // In append mode, so that writing goes on at the end after a truncation too.
+        let file = OpenOptions::new().append(true).create_new(true).open(&temporary);
+        let mut file = file.map_err(doing("begin", &temporary))?;
+        file.write_all(&header).map_err(doing("begin", &temporary))?;
+        sync::file(&file, &temporary, self.durability)?;
+        fs::rename(&temporary, &path).map_err(doing("begin", &path))?;
+        sync::directory(&self.directory, self.durability)?;
+        self.current = Some(file);
         self.files.push(ChunkFile::new(path, first_index));
         Ok(())
     }
@@ -139,7 +134,7 @@ impl Ledger {
             removed = true;
         }
         if removed {
-            sync_directory(&self.directory, self.durability).map_err(doing("sync", &self.directory))?;
+            sync::directory(&self.directory, self.durability)?;
         }
         let Some(file) = self.files.last_mut().filter(|file| file.next_index > from) else {
             return self.open_current();
@@ -176,8 +171,8 @@ impl Ledger {
     }
 
     fn sync(&self) -> Result<(), LedgerError> {
-        match (&self.current, self.files.last(), self.durability) {
-            (Some(current), Some(file), Durability::Disk) => current.sync_data().map_err(doing("sync", &file.path)),
+        match (&self.current, self.files.last()) {
+            (Some(current), Some(file)) => sync::data(current, &file.path, self.durability),
             _ => Ok(()),
         }
     }

@@ -11,10 +11,11 @@ use super::chunk_file::ChunkFile;
 use super::error::{LedgerError, doing};
 use super::{CHUNK_BYTES_MAX, Ledger, TEMPORARY_EXTENSION};
 use crate::config::Durability;
-use crate::vote::sync_directory;
+use crate::{sync, vote};
 
 impl Ledger {
-    /// Locks `directory`, which is made if it is not there, checks every file in it, and cuts a torn tail.
+    /// Locks `directory`, which is made if it is not there, checks every file in it, cuts a torn tail, and syncs
+    /// everything that was read: the node will count on it.
     ///
     /// # Errors
     /// If another process holds the directory, or anything in it is not as a crash could have left it.
@@ -33,9 +34,10 @@ impl Ledger {
                 Tail::Torn { offset } if place != last => {
                     return Err(LedgerError::FileCutShort { path: file.path, offset });
                 }
-                Tail::Torn { offset } => files.extend(cut(file, offset, directory, durability)?),
+                Tail::Torn { offset } => files.extend(cut(file, offset)?),
             }
         }
+        sync_all(directory, &files, durability)?;
         Ok(Self {
             directory: directory.into(),
             network,
@@ -103,20 +105,35 @@ fn check(
 }
 
 /// Cuts the torn tail off the last file; gives nothing if not even the header is whole.
-fn cut(
-    file: ChunkFile,
-    offset: usize,
-    directory: &Path,
-    durability: Durability,
-) -> Result<Option<ChunkFile>, LedgerError> {
+fn cut(file: ChunkFile, offset: usize) -> Result<Option<ChunkFile>, LedgerError> {
     tracing::info!(file = %file.path.display(), offset, "cutting an incomplete write off the end of the ledger");
     if offset == 0 {
         fs::remove_file(&file.path).map_err(doing("remove", &file.path))?;
-        sync_directory(directory, durability).map_err(doing("sync", directory))?;
         return Ok(None);
     }
     let opened = OpenOptions::new().write(true).open(&file.path).map_err(doing("open", &file.path))?;
     opened.set_len(offset as u64).map_err(doing("truncate", &file.path))?;
-    opened.sync_all().map_err(doing("sync", &file.path))?;
     Ok(Some(file))
+}
+
+/// What was read may be in the memory of the system alone: written by a process that died before its sync, by one
+/// that was told not to sync, or by whoever copied the files. A sync of what is on disk already costs next to nothing.
+///
+/// Records and vote become safe before names do. A loss of power on the way leaves what it might have left without
+/// the start, since nothing is promised before this returns.
+fn sync_all(directory: &Path, files: &[ChunkFile], durability: Durability) -> Result<(), LedgerError> {
+    if durability == Durability::Memory {
+        return Ok(());
+    }
+    for ChunkFile { path, .. } in files {
+        let file = File::open(path).map_err(doing("open", path))?;
+        sync::file(&file, path, durability)?;
+    }
+    vote::sync(directory, durability)?;
+    sync::directory(directory, durability)?;
+    // The directory itself may be new.
+    directory
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .map_or(Ok(()), |parent| sync::directory(parent, durability))
 }

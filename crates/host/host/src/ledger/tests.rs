@@ -309,3 +309,48 @@ fn a_failed_write_ends_the_disk_thread_without_a_word_of_success() {
     let sink: crate::network::Sink = std::sync::Arc::new(|message| panic!("{message:?}"));
     assert!(matches!(crate::disk::run(world.ledger.take().unwrap(), &receiver, &sink), Err(LedgerError::Io { .. })));
 }
+
+#[test]
+fn what_a_dead_process_left_unsynced_survives_a_loss_of_power_once_a_start_counts_on_it() {
+    // Each row leaves bytes that no sync has covered, as a killed process does; then comes a start, then a loss of power.
+    type Leave = fn(&mut Ledger);
+    let rows: [(&str, u64, Leave); 4] = [
+        ("records at the end of the last file", 7, |ledger| {
+            records(6..=7, 1).records.iter().for_each(|record| ledger.append(record).unwrap());
+            ledger.flush().unwrap();
+        }),
+        ("files that are all new", 40, |ledger| {
+            ledger.durability = Durability::Memory;
+            ledger.write(&[records(6..=40, 1)]).unwrap();
+        }),
+        ("a vote", 5, |ledger| vote::replace(&ledger.directory, b"second", Durability::Memory).unwrap()),
+        ("a cut", 3, |ledger| {
+            ledger.durability = Durability::Memory;
+            ledger.truncate(LogIndex(4)).unwrap();
+        }),
+    ];
+    for (name, last, leave) in rows {
+        let mut world = World::new();
+        world.write(Append { vote: Some(Bytes::from_static(b"first")), ..records(1..=5, 1) });
+        leave(world.ledger());
+        world.reopen().unwrap();
+        let (found, vote) = (world.all(), world.ledger().vote().unwrap());
+        assert_eq!(found.len() as u64, last, "{name}");
+        drop(world.ledger.take());
+        sync::safe::lose_power(world.directory.path());
+        world.reopen().unwrap();
+        assert_eq!((world.all(), world.ledger().vote().unwrap()), (found, vote), "{name}");
+    }
+}
+
+#[test]
+fn the_disk_of_these_tests_forgets_what_was_not_synced() {
+    let mut world = World::new();
+    world.write(records(1..=5, 1));
+    records(6..=7, 1).records.iter().for_each(|record| world.ledger().append(record).unwrap());
+    world.ledger().flush().unwrap();
+    drop(world.ledger.take());
+    sync::safe::lose_power(world.directory.path());
+    world.reopen().unwrap();
+    assert_eq!(world.all(), records(1..=5, 1).records);
+}
