@@ -219,12 +219,13 @@ where
     let mut start = Start::new(config, genesis)?;
     let kits = adapters_named(&setup.adapters, start.government().adapters().iter().map(String::as_str))?;
     let mut worker = Worker::new(&kits);
-    let service = Service::new(worker.reader(), start.government().actors(), manager.clone());
+    let service = Service::new(worker.reader(), manager.clone());
     replay(&mut start, &mut worker, &service);
     for record in records {
         start.push(record?)?;
         replay(&mut start, &mut worker, &service);
     }
+    service.actors.replace(start.government().actors());
     let node = start.finish(clock.now(), setup.vote)?;
     Ok(Resumed { id, node, nodes, worker, service: Arc::new(service) })
 }

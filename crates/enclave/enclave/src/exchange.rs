@@ -103,7 +103,7 @@ struct Finish {
 impl Exchange {
     /// Begins with a request.
     pub fn begin(service: &Arc<Service>, arrived: &Arrived<'_>) -> (Self, Step) {
-        let Some(actor) = service.actors.get(&arrived.actor).copied() else {
+        let Some(actor) = service.actors.find(arrived.actor) else {
             return Self::refused(service, Refusal::NotAuthorized.into());
         };
         let route = match route(arrived.method, arrived.target, |name| service.reader.find(name)) {

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::http::{h1, h2};
+use crate::door::{self, Protocol};
 use crate::mailbox::Event;
 use crate::peers::{DIAL_PAUSE, Peers};
 use crate::service::Service;
@@ -238,12 +238,9 @@ impl Shared {
         metrics.connections.count();
         let connection = tls.get_ref().1;
         let actor = peer_key(connection.peer_certificates())?;
-        let service = Arc::clone(&self.hub.service);
-        if connection.alpn_protocol() == Some(b"h2") {
-            h2::serve(tls, service, actor).await
-        } else {
-            h1::Session::new(tls, service, actor).run().await
-        }
+        let is_h2 = connection.alpn_protocol() == Some(b"h2");
+        let protocol = if is_h2 { Protocol::Http2 } else { Protocol::Http1 };
+        door::serve(tls, Arc::clone(&self.hub.service), actor, protocol).await
     }
 
     async fn serve_peer(&self, stream: Stream) -> io::Result<()> {

@@ -12,7 +12,9 @@
 //! [`Enclave::start`] reads the ledger and starts the threads; [`Enclave::port`] takes the host's
 //! messages. The host learns sizes and times of what crosses, which DISCLOSURE.md lists.
 
+mod actors;
 mod clock;
+mod door;
 mod enclave;
 mod exchange;
 mod http;

@@ -102,6 +102,12 @@ impl PostOffice {
         }
     }
 
+    /// How many mailboxes are open.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.lock().open.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Boxes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

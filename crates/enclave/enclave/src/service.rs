@@ -1,13 +1,13 @@
 //! What all sessions of a node share.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use synod_node::{Event as NodeEvent, Query, QueryAnswer, Refusal};
-use synod_types::{ActorId, Seqno, TxId};
-use synod_worker::{ActorFacts, Committed, Reader};
+use synod_types::{Seqno, TxId};
+use synod_worker::{Committed, Reader};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::actors::Actors;
 use crate::http::error::Failure;
 use crate::mailbox::{Event, PostOffice};
 use crate::manager_port::ManagerPort;
@@ -20,7 +20,7 @@ pub struct Service {
     /// Committed snapshots and the adapters' frontends.
     pub reader: Reader,
     /// Who may ask for anything.
-    pub actors: HashMap<ActorId, ActorFacts>,
+    pub actors: Actors,
     /// The node.
     pub manager: ManagerPort,
     /// Where answers arrive.
@@ -46,11 +46,11 @@ struct ReadIndexes {
 }
 
 impl Service {
-    /// Sessions for these actors, answered from `reader` and by `manager`.
-    pub fn new(reader: Reader, actors: impl IntoIterator<Item = ActorFacts>, manager: ManagerPort) -> Self {
+    /// Sessions that are answered from `reader` and by `manager`; for nobody until there are actors.
+    pub fn new(reader: Reader, manager: ManagerPort) -> Self {
         Self {
             reader,
-            actors: actors.into_iter().map(|facts| (facts.id, facts)).collect(),
+            actors: Actors::default(),
             manager,
             office: Arc::default(),
             waits: Waits::default(),

@@ -84,7 +84,8 @@ impl World {
         let worker = Worker::new(&[kit]);
         let (sender, inbox) = channel();
         let actor = ActorFacts { id: ACTOR, kind: ActorKind::Participant };
-        let service = Arc::new(Service::new(worker.reader(), [actor], ManagerPort::new(sender)));
+        let service = Arc::new(Service::new(worker.reader(), ManagerPort::new(sender)));
+        service.actors.replace([actor]);
         let world = Self { service, worker: Mutex::new(worker), inbox: Mutex::new(inbox) };
         let genesis = synod_kv::WriteSet::default();
         let write_sets = vec![synod_types::Encode::to_bytes(&genesis).into()];

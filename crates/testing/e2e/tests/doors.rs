@@ -154,8 +154,9 @@ fn the_paths_of_a_node_answer_as_the_reference_says() {
 fn somebody_whom_genesis_does_not_name_is_refused() {
     let sandbox = Sandbox::start();
     for node in &sandbox.nodes {
-        let mut client = Client::connect(&node.address, &Identity::stranger()).expect("any key may say hello");
         for (method, path) in [("PUT", "/app/log/1"), ("GET", "/app/log/1"), ("GET", "/node/status")] {
+            // One answer is all that a stranger gets of a connection.
+            let mut client = Client::connect(&node.address, &Identity::stranger()).expect("any key may say hello");
             let answer = client.send(method, path, &[], b"").expect("the node answers");
             assert_eq!((answer.status, answer.error_code().as_str()), (403, "NotAuthorized"), "{method} {path}");
         }

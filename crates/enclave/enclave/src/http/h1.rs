@@ -14,7 +14,6 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use synod_node::{ClientRequest, Event as NodeEvent};
@@ -25,7 +24,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::chunked::Chunked;
 use super::error::Failure;
-use super::head::{Facts, Framing, Head, malformed, parse};
+use super::head::{Facts, Framing, Head, REQUEST_TIME_MAX, malformed, parse, too_slow};
 use super::response::Response;
 use crate::exchange::{Arrived, Exchange, Step};
 use crate::ids::RequestIds;
@@ -418,10 +417,6 @@ impl Slow {
     }
 }
 
-fn too_slow() -> Failure {
-    Failure::new(408, "RequestTimeout", "the request took too long to arrive", "send it again, faster")
-}
-
 /// The most requests in flight on one connection: four times what load generators use.
 const IN_FLIGHT_MAX: usize = 4_096;
 
@@ -439,9 +434,6 @@ const OUTPUT_BYTES_KEPT: usize = 16 << 10;
 
 /// How many bursts are worked off before other connections have their turn.
 const ROUNDS_MAX: usize = 4;
-
-/// How long one request may take to arrive: the largest one over a slow line.
-const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 #[path = "h1_tests.rs"]

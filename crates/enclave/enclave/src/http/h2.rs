@@ -5,19 +5,20 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use h2::server::{Builder, SendResponse};
 use http::{Request, StatusCode};
-use synod_node::{ClientRequest, Event as NodeEvent};
+use synod_node::{ClientRequest, Event as NodeEvent, Refusal};
 use synod_types::{ActorId, limits};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::error::Failure;
-use super::head::{HEAD_BYTES_MAX, Wishes, body_too_large, method};
+use super::head::{HEAD_BYTES_MAX, REQUEST_TIME_MAX, Wishes, body_too_large, method, too_slow};
 use super::response::{Response, mime};
 use crate::exchange::{Arrived, Exchange, Step};
 use crate::ids::RequestIds;
@@ -40,24 +41,47 @@ where
         .max_header_list_size(HEAD_BYTES_MAX as u32);
     let mut connection = builder.handshake::<_, Bytes>(io).await.map_err(io::Error::other)?;
     let mut ids = RequestIds::new();
-    while let Some(accepted) = connection.accept().await {
-        let (request, respond) = accepted.map_err(io::Error::other)?;
-        let exchange = Stream { service: Arc::clone(&service), actor, own_id: ids.next_id() };
-        tokio::spawn(exchange.serve(request, respond));
+    let bodies = Arc::new(Semaphore::new(BODIES_BYTES_MAX));
+    // Dropping the set ends all its tasks: a connection that ends leaves none behind.
+    let mut streams = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => {
+                let Some(accepted) = accepted else { return Ok(()) };
+                let (request, respond) = accepted.map_err(io::Error::other)?;
+                let (service, bodies) = (Arc::clone(&service), Arc::clone(&bodies));
+                let stream = Stream { service, actor, own_id: ids.next_id(), bodies };
+                streams.spawn(stream.serve(request, respond));
+            }
+            // A stream whose task has failed is reset, and that tells the client.
+            Some(_) = streams.join_next() => {}
+        }
     }
-    Ok(())
 }
 
 struct Stream {
     service: Arc<Service>,
     actor: ActorId,
     own_id: synod_types::RequestId,
+    /// Room for bodies of this connection, in bytes.
+    bodies: Arc<Semaphore>,
+}
+
+/// A body, and the room that it takes.
+#[derive(Default)]
+struct Body {
+    bytes: BytesMut,
+    /// Of the node's room, if it is large.
+    node_room: Option<OwnedSemaphorePermit>,
+    /// Of the connection's room.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Stream {
     async fn serve(self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
-        let response = match self.receive(request).await {
-            Ok(Some((head, body))) => self.exchange(&head, &body).await,
+        let received = timeout(REQUEST_TIME_MAX, self.receive(request)).await.unwrap_or_else(|_| Err(too_slow()));
+        let response = match received {
+            Ok(Some((head, body))) => self.exchange(&head, &body.bytes).await,
             Ok(None) => return,
             Err(failure) => {
                 self.service.metrics.failures.count();
@@ -65,11 +89,11 @@ impl Stream {
             }
         };
         // If the client has gone or taken the request back, nobody misses the answer.
-        let _ = send(response, &mut respond);
+        let _ = answer_at_once(response, &mut respond);
     }
 
     /// Takes in head and body; nothing if the client gave up.
-    async fn receive(&self, request: Request<RecvStream>) -> Result<Option<(Head, BytesMut)>, Failure> {
+    async fn receive(&self, request: Request<RecvStream>) -> Result<Option<(Head, Body)>, Failure> {
         let (parts, mut stream) = request.into_parts();
         let mut wishes = Wishes::default();
         for (name, value) in &parts.headers {
@@ -77,22 +101,35 @@ impl Stream {
         }
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let head = Head { method: method(parts.method.as_str())?, target, wishes };
-        let mut body = BytesMut::new();
-        let mut room = None;
-        while let Some(data) = timeout(BODY_SILENCE_MAX, stream.data()).await.map_err(|_| too_slow())? {
+        let mut body = Body::default();
+        while let Some(data) = stream.data().await {
             let Ok(data) = data else { return Ok(None) };
-            if body.len() + data.len() > limits::REQUEST_BODY_BYTES_MAX {
-                return Err(body_too_large());
-            }
-            if room.is_none() && body.len() + data.len() > STREAM_WINDOW_BYTES as usize {
-                room = self.service.room(limits::REQUEST_BODY_BYTES_MAX)?;
-            }
-            body.extend_from_slice(&data);
+            self.extend(&mut body, &data)?;
             if stream.flow_control().release_capacity(data.len()).is_err() {
                 return Ok(None);
             }
         }
         Ok(Some((head, body)))
+    }
+
+    /// Adds to `body` what has come of it, if there is room.
+    fn extend(&self, body: &mut Body, data: &[u8]) -> Result<(), Failure> {
+        let size = body.bytes.len() + data.len();
+        if size > limits::REQUEST_BODY_BYTES_MAX {
+            return Err(body_too_large());
+        }
+        if body.node_room.is_none() && size > STREAM_WINDOW_BYTES as usize {
+            body.node_room = self.service.room(limits::REQUEST_BODY_BYTES_MAX)?;
+        }
+        let permits = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        let more = Arc::clone(&self.bodies).try_acquire_many_owned(permits);
+        let more = more.map_err(|_| Failure::from(Refusal::TooManyPending))?;
+        match &mut body.room {
+            Some(room) => room.merge(more),
+            none => *none = Some(more),
+        }
+        body.bytes.extend_from_slice(data);
+        Ok(())
     }
 
     async fn exchange(&self, head: &Head, body: &[u8]) -> Response {
@@ -130,7 +167,11 @@ struct Head {
     wishes: Wishes,
 }
 
-fn send(response: Response, respond: &mut SendResponse<Bytes>) -> Result<(), h2::Error> {
+/// Hands a small answer to the connection, which keeps it until the client takes it.
+///
+/// # Errors
+/// If the stream or the connection has ended.
+pub fn answer_at_once(response: Response, respond: &mut SendResponse<Bytes>) -> Result<(), h2::Error> {
     let reply = response.reply;
     let mut head = http::Response::new(());
     *head.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -149,10 +190,6 @@ fn send(response: Response, respond: &mut SendResponse<Bytes>) -> Result<(), h2:
     Ok(())
 }
 
-fn too_slow() -> Failure {
-    Failure::new(408, "RequestTimeout", "the request took too long to arrive", "send it again, faster")
-}
-
 /// The most requests in flight on one connection: as many as load generators use.
 const STREAMS_MAX: u32 = 1_024;
 
@@ -162,77 +199,10 @@ const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 /// How much of all bodies of a connection may be under way.
 const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 
-/// How long a body may pause.
-const BODY_SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How many bytes of bodies may be in flight on one connection, under way or waiting for their answers:
+/// four requests of the largest size.
+const BODIES_BYTES_MAX: usize = 4 * limits::REQUEST_BODY_BYTES_MAX;
 
 #[cfg(test)]
-mod tests {
-    use h2::client::SendRequest;
-    use tokio::io::duplex;
-
-    use super::*;
-    use crate::testing::{ACTOR, World, error_code, settle};
-
-    async fn connect(world: &World) -> SendRequest<Bytes> {
-        let (far, near) = duplex(1 << 20);
-        let service = Arc::clone(&world.service);
-        tokio::spawn(async move { serve(near, service, ACTOR).await });
-        let (client, connection) = h2::client::handshake(far).await.unwrap();
-        tokio::spawn(connection);
-        client.ready().await.unwrap()
-    }
-
-    type Pending = tokio::task::JoinHandle<(u16, Option<String>, String)>;
-
-    fn send(client: &mut SendRequest<Bytes>, method: &str, target: &str, body: &[u8]) -> Pending {
-        let request = Request::builder().method(method).uri(format!("https://a{target}")).body(()).unwrap();
-        let (response, mut stream) = client.send_request(request, body.is_empty()).unwrap();
-        if !body.is_empty() {
-            stream.send_data(Bytes::copy_from_slice(body), true).unwrap();
-        }
-        tokio::spawn(async move {
-            let (head, mut stream) = response.await.unwrap().into_parts();
-            let mut body = Vec::new();
-            while let Some(data) = stream.data().await {
-                body.extend_from_slice(&data.unwrap());
-            }
-            let txid = head.headers.get("synod-txid").map(|txid| txid.to_str().unwrap().to_owned());
-            (head.status.as_u16(), txid, String::from_utf8(body).unwrap())
-        })
-    }
-
-    #[tokio::test]
-    async fn answers_come_as_their_blocks_commit_not_in_the_order_of_requests() {
-        let world = World::new();
-        let mut client = connect(&world).await;
-        let first = send(&mut client, "PUT", "/app/box/a", b"1");
-        let second = send(&mut client, "PUT", "/app/box/b", b"2");
-        let read = send(&mut client, "GET", "/app/box/a", b"");
-        assert_eq!(read.await.unwrap(), (404, Some("2.1".into()), "nothing kept".into()));
-        settle().await;
-        let requests = world.submitted().concat();
-        world.commit(&requests[1]);
-        assert_eq!(second.await.unwrap(), (200, Some("2.2".into()), "kept b".into()));
-        assert!(!first.is_finished());
-        world.commit(&requests[0]);
-        assert_eq!(first.await.unwrap().0, 200);
-        let read = send(&mut client, "GET", "/app/box/a", b"");
-        assert_eq!(read.await.unwrap(), (200, Some("2.3".into()), "1".into()));
-    }
-
-    #[tokio::test]
-    async fn bad_requests_have_their_errors_and_the_connection_goes_on() {
-        let world = World::new();
-        let mut client = connect(&world).await;
-        let large = vec![b'x'; limits::REQUEST_BODY_BYTES_MAX + 1];
-        for (method, target, body, status, code) in [
-            ("BREW", "/app/box/a", &b""[..], 405, "MethodNotAllowed"),
-            ("GET", "/nothing", b"", 404, "NoSuchPath"),
-            ("PUT", "/app/box/a", &large, 413, "BodyTooLarge"),
-            ("GET", "/app/nothing/a", b"", 404, "NoSuchAdapter"),
-        ] {
-            let (found, _, body) = send(&mut client, method, target, body).await.unwrap();
-            assert_eq!((found, error_code(&body).as_str()), (status, code));
-        }
-    }
-}
+#[path = "h2_tests.rs"]
+mod tests;

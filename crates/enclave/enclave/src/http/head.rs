@@ -4,6 +4,8 @@
 //! the next request could not be found (RFC 9112, section 11.2). What is merely wrong in itself is
 //! answered and the connection goes on: see [`Head::refused`].
 
+use std::time::Duration;
+
 use httparse::Status;
 use synod_types::{RequestId, TxId, limits};
 use synod_worker::Method;
@@ -226,6 +228,11 @@ pub fn body_too_large() -> Failure {
     Failure::new(413, "BodyTooLarge", message, "split the request")
 }
 
+/// An error that says the request did not arrive in time.
+pub fn too_slow() -> Failure {
+    Failure::new(408, "RequestTimeout", "the request took too long to arrive", "send it again, faster")
+}
+
 /// An error that says the bytes are not a request.
 pub fn malformed(message: impl Into<String>) -> Failure {
     Failure::new(400, "MalformedRequest", message, "see RFC 9112 for the form of requests")
@@ -238,6 +245,9 @@ fn header_refused(message: &str) -> Failure {
 fn too_large(message: &str) -> Failure {
     Failure::new(431, "HeadTooLarge", message, "send fewer or shorter headers")
 }
+
+/// How long one request may take to arrive: the largest one over a slow line.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// The most headers of a request: browsers send about twenty.
 const HEADERS_MAX: usize = 64;

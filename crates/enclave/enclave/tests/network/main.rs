@@ -143,6 +143,18 @@ async fn garbage_and_clients_that_vanish_leave_others_served() {
 }
 
 #[tokio::test]
+async fn a_stranger_hears_that_it_is_one_and_is_closed_without_its_body_being_read() {
+    let network = Network::new(1);
+    let host = network.start(1);
+    let mut stranger = network.connect_stranger(&host).await;
+    stranger.send("PUT /app/log/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 8388608\r\n\r\nx").await;
+    let (status, head, body) = stranger.answer().await;
+    assert!(status == 403 && head.contains("connection: close") && body.contains("NotAuthorized"), "{head}{body}");
+    assert!(stranger.is_ended().await);
+    assert_eq!(network.connect(&host).await.put(1, "served").await.0, 200);
+}
+
+#[tokio::test]
 async fn what_does_not_fit_together_is_refused_at_the_start() {
     let (network, other) = (Network::new(1), Network::new(1));
     let start = |change: &dyn Fn(&mut synod_enclave::Setup<Vec<_>>)| {

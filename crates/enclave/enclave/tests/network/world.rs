@@ -119,22 +119,32 @@ impl Network {
         Ok(host)
     }
 
-    fn tls(&self) -> Arc<ClientConfig> {
+    fn tls(&self, actor: &(Certificate, ActorKey)) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(service_certificate(&self.service, VALIDITY).to_pki()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let key = PrivateKeyDer::from_pem_slice(self.actor.1.expose_pem().as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(actor.1.expose_pem().as_bytes()).unwrap();
         let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
         let builder = builder.unwrap().with_root_certificates(roots);
-        Arc::new(builder.with_client_auth_cert(vec![self.actor.0.to_pki()], key).unwrap())
+        Arc::new(builder.with_client_auth_cert(vec![actor.0.to_pki()], key).unwrap())
     }
 
     /// A client of this host, over TLS.
     pub async fn connect(&self, host: &Arc<MemoryHost>) -> Client {
+        self.connect_as(&self.actor, host).await
+    }
+
+    /// Somebody who has made a certificate for itself.
+    pub async fn connect_stranger(&self, host: &Arc<MemoryHost>) -> Client {
+        let key = ActorKey::generate();
+        self.connect_as(&(actor_certificate(&key, "stranger", VALIDITY), key), host).await
+    }
+
+    async fn connect_as(&self, actor: &(Certificate, ActorKey), host: &Arc<MemoryHost>) -> Client {
         let (near, far) = duplex(1 << 20);
         host.accept(far);
         let name = ServerName::try_from("localhost").unwrap();
-        Client { tls: TlsConnector::from(self.tls()).connect(name, near).await.unwrap(), received: Vec::new() }
+        Client { tls: TlsConnector::from(self.tls(actor)).connect(name, near).await.unwrap(), received: Vec::new() }
     }
 }
 

@@ -1,0 +1,101 @@
+use ::h2::client as h2_client;
+use bytes::Bytes;
+use h2_client::SendRequest;
+use http::Request;
+use synod_types::limits;
+use synod_worker::{ActorFacts, ActorKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::testing::{ACTOR, World, error_code, settle};
+
+const STRANGER: ActorId = ActorId([9; 32]);
+
+fn connect(world: &World, actor: ActorId, protocol: Protocol) -> (DuplexStream, JoinHandle<io::Result<()>>) {
+    let (far, near) = duplex(1 << 20);
+    let service = Arc::clone(&world.service);
+    (far, tokio::spawn(async move { serve(near, service, actor, protocol).await }))
+}
+
+async fn connect_h2(world: &World, actor: ActorId) -> (SendRequest<Bytes>, JoinHandle<io::Result<()>>) {
+    let (far, task) = connect(world, actor, Protocol::Http2);
+    let (client, connection) = h2_client::handshake(far).await.unwrap();
+    tokio::spawn(connection);
+    (client.ready().await.unwrap(), task)
+}
+
+fn put(size: usize) -> Request<()> {
+    let request = Request::builder().method("PUT").uri("https://a/app/box/a").header("content-length", size);
+    request.body(()).unwrap()
+}
+
+#[tokio::test]
+async fn a_stranger_is_told_so_once_and_none_of_its_body_is_waited_for() {
+    let world = World::new();
+    let size = limits::REQUEST_BODY_BYTES_MAX;
+    for text in [
+        format!("PUT /app/box/a HTTP/1.1\r\nhost: a\r\ncontent-length: {size}\r\n\r\n"),
+        "PUT /app/box/a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(),
+        "GET /node/status HTTP/1.1\r\nhost: a\r\n\r\nGET /node/status HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(),
+    ] {
+        let (mut far, task) = connect(&world, STRANGER, Protocol::Http1);
+        far.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        far.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 403 ") && head.contains("connection: close"), "{head}");
+        assert_eq!(error_code(body), "NotAuthorized");
+        task.await.unwrap().unwrap();
+    }
+    assert!(world.submitted().is_empty());
+}
+
+#[tokio::test]
+async fn a_stranger_that_speaks_http_2_is_told_so_and_none_of_its_body_is_waited_for() {
+    let world = World::new();
+    let (mut client, task) = connect_h2(&world, STRANGER).await;
+    let (response, stream) = client.send_request(put(limits::REQUEST_BODY_BYTES_MAX), false).unwrap();
+    let (head, mut body) = response.await.unwrap().into_parts();
+    assert_eq!(head.status.as_u16(), 403);
+    let body = body.data().await.unwrap().unwrap();
+    assert_eq!(error_code(str::from_utf8(&body).unwrap()), "NotAuthorized");
+    // Which side is first to close is open.
+    drop(stream);
+    let _ = task.await.unwrap();
+    assert!(world.submitted().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_that_says_nothing_is_closed() {
+    let world = World::new();
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let (_far, task) = connect(&world, STRANGER, protocol);
+        assert_eq!(task.await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+}
+
+#[tokio::test]
+async fn the_sessions_of_an_actor_that_is_gone_end_with_their_requests() {
+    let world = World::new();
+    let (mut far, h1) = connect(&world, ACTOR, Protocol::Http1);
+    far.write_all(b"PUT /app/box/a HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx").await.unwrap();
+    let (mut client, h2) = connect_h2(&world, ACTOR).await;
+    let (response, mut stream) = client.send_request(put(1), false).unwrap();
+    stream.send_data(Bytes::from_static(b"x"), true).unwrap();
+    settle().await;
+    assert_eq!(world.submitted().concat().len(), 2);
+    assert!(!h1.is_finished() && !h2.is_finished());
+    assert_eq!(world.service.office.len(), 2);
+
+    world.service.actors.replace([ActorFacts { id: STRANGER, kind: ActorKind::Participant }]);
+    for task in [h1, h2] {
+        assert!(task.await.unwrap().is_err());
+    }
+    let mut rest = Vec::new();
+    far.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, b"");
+    assert!(response.await.is_err());
+    settle().await;
+    assert_eq!(world.service.office.len(), 0, "nobody waits for their answers");
+}

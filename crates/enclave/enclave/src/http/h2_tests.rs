@@ -1,0 +1,111 @@
+use h2::client::SendRequest;
+use tokio::io::duplex;
+
+use super::*;
+use crate::testing::{ACTOR, World, error_code, settle};
+
+async fn connect(world: &World) -> SendRequest<Bytes> {
+    let (far, near) = duplex(1 << 20);
+    let service = Arc::clone(&world.service);
+    tokio::spawn(async move { serve(near, service, ACTOR).await });
+    let (client, connection) = h2::client::handshake(far).await.unwrap();
+    tokio::spawn(connection);
+    client.ready().await.unwrap()
+}
+
+type Pending = tokio::task::JoinHandle<(u16, Option<String>, String)>;
+
+fn send(client: &mut SendRequest<Bytes>, method: &str, target: &str, body: &[u8]) -> Pending {
+    let request = Request::builder().method(method).uri(format!("https://a{target}")).body(()).unwrap();
+    let (response, mut stream) = client.send_request(request, body.is_empty()).unwrap();
+    if !body.is_empty() {
+        stream.send_data(Bytes::copy_from_slice(body), true).unwrap();
+    }
+    tokio::spawn(async move {
+        let (head, mut stream) = response.await.unwrap().into_parts();
+        let mut body = Vec::new();
+        while let Some(data) = stream.data().await {
+            body.extend_from_slice(&data.unwrap());
+        }
+        let txid = head.headers.get("synod-txid").map(|txid| txid.to_str().unwrap().to_owned());
+        (head.status.as_u16(), txid, String::from_utf8(body).unwrap())
+    })
+}
+
+#[tokio::test]
+async fn answers_come_as_their_blocks_commit_not_in_the_order_of_requests() {
+    let world = World::new();
+    let mut client = connect(&world).await;
+    let first = send(&mut client, "PUT", "/app/box/a", b"1");
+    let second = send(&mut client, "PUT", "/app/box/b", b"2");
+    let read = send(&mut client, "GET", "/app/box/a", b"");
+    assert_eq!(read.await.unwrap(), (404, Some("2.1".into()), "nothing kept".into()));
+    settle().await;
+    let requests = world.submitted().concat();
+    world.commit(&requests[1]);
+    assert_eq!(second.await.unwrap(), (200, Some("2.2".into()), "kept b".into()));
+    assert!(!first.is_finished());
+    world.commit(&requests[0]);
+    assert_eq!(first.await.unwrap().0, 200);
+    let read = send(&mut client, "GET", "/app/box/a", b"");
+    assert_eq!(read.await.unwrap(), (200, Some("2.3".into()), "1".into()));
+}
+
+#[tokio::test]
+async fn bad_requests_have_their_errors_and_the_connection_goes_on() {
+    let world = World::new();
+    let mut client = connect(&world).await;
+    let large = vec![b'x'; limits::REQUEST_BODY_BYTES_MAX + 1];
+    for (method, target, body, status, code) in [
+        ("BREW", "/app/box/a", &b""[..], 405, "MethodNotAllowed"),
+        ("GET", "/nothing", b"", 404, "NoSuchPath"),
+        ("PUT", "/app/box/a", &large, 413, "BodyTooLarge"),
+        ("GET", "/app/nothing/a", b"", 404, "NoSuchAdapter"),
+    ] {
+        let (found, _, body) = send(&mut client, method, target, body).await.unwrap();
+        assert_eq!((found, error_code(&body).as_str()), (status, code));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_takes_too_long_to_arrive_is_refused_however_busy_it_looks() {
+    let world = World::new();
+    let mut client = connect(&world).await;
+    let request = Request::builder().method("PUT").uri("https://a/app/box/a").body(()).unwrap();
+    let (response, mut stream) = client.send_request(request, false).unwrap();
+    let response = tokio::spawn(response);
+    for _ in 0..7 {
+        // The last ones may come too late, which is what is wanted.
+        let _ = stream.send_data(Bytes::from_static(b"x"), false);
+        settle().await;
+        tokio::time::advance(std::time::Duration::from_secs(10)).await;
+    }
+    assert_eq!(response.await.unwrap().unwrap().status().as_u16(), 408);
+}
+
+#[tokio::test]
+async fn one_connection_has_room_for_so_many_bytes_of_bodies_and_gets_it_back_with_the_answers() {
+    let world = World::new();
+    let mut client = connect(&world).await;
+    let largest = vec![b'x'; limits::REQUEST_BODY_BYTES_MAX];
+    let count = BODIES_BYTES_MAX / largest.len();
+    let served: Vec<_> = (0..count).map(|_| send(&mut client, "PUT", "/app/box/a", &largest)).collect();
+    let mut requests = Vec::new();
+    while requests.len() < count {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        requests.extend(world.submitted().concat());
+    }
+    let (status, _, body) = send(&mut client, "PUT", "/app/box/a", b"y").await.unwrap();
+    assert_eq!((status, error_code(&body).as_str()), (503, "TooManyPending"));
+    assert!(served.iter().all(|pending| !pending.is_finished()));
+    for request in requests {
+        world.commit(&request);
+    }
+    for pending in served {
+        assert_eq!(pending.await.unwrap().0, 200);
+    }
+    let again = send(&mut client, "PUT", "/app/box/a", b"y");
+    settle().await;
+    world.commit(&world.submitted()[0][0]);
+    assert_eq!(again.await.unwrap().0, 200);
+}
