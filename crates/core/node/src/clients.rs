@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use synod_types::{NodeId, Time, View};
 
+use crate::batch::{Item, batches};
 use crate::event::{Action, Answer, ClientRequest, Refusal, Response, StopReason};
 use crate::inbox::{Origin, Waiting};
 use crate::node::{Engine, Node};
-use crate::peer::{FORWARDED_MAX, PeerMessage};
+use crate::peer::PeerMessage;
 
 impl Node {
     /// Takes a request in, or refuses it at once.
@@ -17,6 +18,9 @@ impl Node {
         } else if matches!(origin, Origin::Peer(..)) && self.leadership.is_none() {
             // The sender holds the request and sends it again once it knows the leader.
             Some(Refusal::NoLeader)
+        } else if !request.fits_a_message() {
+            // It would not fit a block either.
+            Some(Refusal::TooLarge)
         } else {
             self.inbox.admit(now, origin, request).err()
         };
@@ -35,26 +39,28 @@ impl Node {
         match origin {
             Origin::Client(token) => self.responses.push(Response { token, result }),
             Origin::Peer(node, token) => {
-                self.peer_responses.entry(node).or_default().push(Response { token, result });
+                let mut response = Response { token, result };
+                if !response.fits_a_message() {
+                    // Replies of a request that wrote are in its block, which is smaller: so nothing was written.
+                    response.result = Err(Refusal::TooLarge);
+                }
+                self.peer_responses.entry(node).or_default().push(response);
             }
         }
     }
 
     /// Sends all waiting requests of own clients to the leader; other nodes' clients are told that it is not here.
     pub(crate) fn forward_all(&mut self, now: Time, leader: NodeId, view: View) {
-        let mut batch = Vec::new();
+        let mut requests = Vec::new();
         while let Some(waiting) = self.inbox.pop() {
             let Origin::Client(_) = waiting.origin else {
                 self.respond(waiting, Err(Refusal::NoLeader));
                 continue;
             };
-            batch.push(waiting.request.clone());
+            requests.push(waiting.request.clone());
             self.inbox.forwarded(now, (leader, view), waiting);
-            if batch.len() == FORWARDED_MAX {
-                self.send(leader, &PeerMessage::Forward(std::mem::take(&mut batch)));
-            }
         }
-        if !batch.is_empty() {
+        for batch in batches(requests) {
             self.send(leader, &PeerMessage::Forward(batch));
         }
     }
@@ -123,10 +129,9 @@ impl Node {
         if !self.responses.is_empty() {
             self.actions.push_back(Action::Respond(std::mem::take(&mut self.responses)));
         }
-        for (to, mut responses) in std::mem::take(&mut self.peer_responses) {
-            while !responses.is_empty() {
-                let rest = responses.split_off(responses.len().min(FORWARDED_MAX));
-                self.send(to, &PeerMessage::ForwardReply(std::mem::replace(&mut responses, rest)));
+        for (to, responses) in std::mem::take(&mut self.peer_responses) {
+            for batch in batches(responses) {
+                self.send(to, &PeerMessage::ForwardReply(batch));
             }
         }
     }

@@ -20,6 +20,7 @@
 //! - An answer goes out only after the block it depends on is committed, and after the worker was told.
 //! - A request id leads to at most one committed execution within the table's window.
 
+mod batch;
 mod chain;
 mod clients;
 mod event;

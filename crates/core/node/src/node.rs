@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use synod_consensus::{Consensus, Effect, Restored};
 use synod_types::boundary::Ticket;
-use synod_types::{Encode, NodeId, Time, TxId, Untrusted, View};
+use synod_types::{Encode, NodeId, Time, TxId, Untrusted, View, limits};
 
 use crate::chain::Chain;
 use crate::event::{Action, Event, Response, Role, Status, StopReason};
@@ -217,8 +217,11 @@ impl Node {
         consensus.persisted(ticket.0);
     }
 
+    /// Sends a message. A larger one than the receiver takes would cost the channel, again and again.
     pub(crate) fn send(&mut self, to: NodeId, message: &PeerMessage) {
-        self.actions.push_back(Action::Send { to, bytes: message.to_bytes().into() });
+        let bytes = Bytes::from(message.to_bytes());
+        assert!(bytes.len() <= limits::PEER_MESSAGE_BYTES_MAX, "blocks and batches are smaller than a message may be");
+        self.actions.push_back(Action::Send { to, bytes });
     }
 
     fn on_peer_connected(&mut self, peer: NodeId) {

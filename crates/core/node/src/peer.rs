@@ -9,6 +9,7 @@ use synod_types::{
 };
 use synod_worker::Reply;
 
+use crate::batch::FORWARDED_MAX;
 use crate::event::{Answer, ClientRequest, Refusal, Response};
 
 /// A message from one node to another.
@@ -127,9 +128,6 @@ impl PeerMessage {
         Ok(message)
     }
 }
-
-/// The most requests that one message forwards. A follower splits what it has.
-pub const FORWARDED_MAX: usize = 4_096;
 
 impl Encode for ClientRequest {
     fn encode(&self, out: &mut Encoder) {

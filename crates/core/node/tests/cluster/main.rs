@@ -160,3 +160,16 @@ fn a_burst_of_writes_gathers_into_few_blocks() {
     assert_eq!(cluster.read(leader, 499), Some("one of many".into()));
     assert_eq!(cluster.entries(leader) - before, 1);
 }
+
+/// Together the requests are larger than a message between nodes may be, which the sending node asserts.
+#[test]
+fn many_large_writes_through_a_follower_travel_in_messages_of_a_fit_size() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.run_until_leader();
+    let follower = cluster.nodes().find(|node| *node != leader).unwrap();
+    let large = "x".repeat(64 << 10);
+    let calls: Vec<_> = (0..600).map(|key| put(key, &large)).collect();
+    assert!(calls.iter().map(|call| call.len()).sum::<usize>() > synod_types::limits::PEER_MESSAGE_BYTES_MAX);
+    cluster.write_many(follower, &calls);
+    assert_eq!(cluster.read(follower, 599), Some(large));
+}
