@@ -8,8 +8,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use synod_crypto::{NodeKey, ServiceKey, SessionKeys};
 use synod_ledger::{
-    ActorRecord, AdminRecord, CallRecord, Content, Moment, Receipt, RequestRecord, SealedBlock, Sealer, check,
-    check_genesis, open, seal_genesis,
+    ActorRecord, AdminRecord, CallRecord, Content, GenesisParts, Moment, Receipt, RequestRecord, SealedBlock, Sealer,
+    check, open, seal_genesis,
 };
 use synod_types::{ActorId, AdapterId, Encode, Epoch, NodeId, RequestId, Seqno, Time, View};
 
@@ -23,9 +23,8 @@ fn main() {
     let (service, node, keys) = (ServiceKey::generate(), NodeKey::generate(), SessionKeys::generate(Epoch(1)));
     let nodes = BTreeMap::from([(NodeId(1), node.verifying_key().clone())]);
     let setup = Content { setup: Some(Bytes::from_static(b"setup")), ..Content::default() };
-    let genesis = seal_genesis(&service, nodes, &keys, [1; 32], Time(1), &setup, &AdminRecord::default())
-        .expect("a small genesis block");
-    let public = check_genesis(&genesis.block).expect("a block of ours").0;
+    let parts = GenesisParts { content: &setup, admin: &AdminRecord::default(), admin_is_public: false };
+    let genesis = seal_genesis(&service, nodes, &keys, [1; 32], Time(1), parts).expect("a small genesis block");
     let sealer = Sealer::new(NodeId(1), node, service.clone(), keys.clone());
     let elected = genesis.tip.after_engine_entry(genesis.tip.index.next(), View(2)).expect("follows");
     let moment = Moment { view: View(2), time: Time(2), committed: Seqno(1) };
@@ -43,12 +42,12 @@ fn main() {
     report("leader: seal (leaves, root, sealing, signing)", time(|| seal().tip));
     report("leader: encode", time(|| made.block.to_bytes()));
     report("follower: decode", time(|| SealedBlock::from_shared(&bytes)));
-    report("follower: check (root, digests, 2 signatures)", time(|| check(&made.block, &tip, &public.keys)));
+    report("follower: check (root, digests, 2 signatures)", time(|| check(&made.block, &tip)));
     report("follower: open (decrypt, leaves)", time(|| open(&made.block, &keys)));
     let one = Content { requests: vec![content.requests[0].clone()], ..Content::default() };
     report("leader: seal one transaction alone", time(|| sealer.application(&tip, moment, &one).map(|made| made.tip)));
     let small = sealer.application(&tip, moment, &one).expect("the block fits").block;
-    report("follower: check one transaction alone", time(|| check(&small, &tip, &public.keys)));
+    report("follower: check one transaction alone", time(|| check(&small, &tip)));
     let opened = open(&made.block, &keys).expect("a block of ours");
     let receipt = || Receipt::build(&made.block, &opened, Seqno(2), &keys).map(|r| r.to_cose(sealer.service_key()));
     report("receipt: build from an opened block", time(receipt));

@@ -1,45 +1,71 @@
 //! What a follower checks of a block before it acknowledges it, and a verifier of every block in a file.
 
 use synod_crypto::sha256;
-use synod_types::{DecodeError, Epoch, LogIndex, NodeId, Seqno, Time, View, limits};
+use synod_types::{Decode, DecodeError, Epoch, LogIndex, NodeId, Seqno, Time, View, limits};
 
 use crate::block::SealedBlock;
-use crate::genesis::NodeKeys;
+use crate::governance::GovernancePublic;
 use crate::header::BlockKind;
 use crate::merkle::next_root;
+use crate::signers::MaySign;
 use crate::tip::Tip;
 
-/// Checks that `block` continues `tip` and that a node of `keys` and the service signed it; returns the tip it leaves.
+/// Checks that `block` continues `tip` and that one of its nodes and the service signed it; returns the tip it leaves.
 ///
 /// What is sealed is not looked at: see [`crate::open`]. Nor is a clock: how far ahead a block's time may be
 /// is for the caller to decide.
 ///
 /// # Errors
 /// The first thing that does not fit.
-pub fn check(block: &SealedBlock, tip: &Tip, keys: &NodeKeys) -> Result<Tip, BlockRefused> {
+pub fn check(block: &SealedBlock, tip: &Tip) -> Result<Tip, BlockRefused> {
     check_continues(block, tip)?;
-    check_alone(block, keys)?;
-    Ok(tip.after(block))
+    let public = check_whole(block, &*tip.signers)?;
+    if block.header.kind == BlockKind::Governance && block.admin.is_empty() != tip.admin_is_public {
+        return Err(BlockRefused::ShapeNotAllowed { kind: block.header.kind });
+    }
+    Ok(tip.after(block, public.as_ref()))
 }
 
-/// Checks that `block` is whole and that a node of `keys` and the service signed it, wherever it stands.
+/// Checks that `block` is whole and that a node and the service of `keys` signed it, wherever it stands.
 ///
 /// For a block that is known by its place, and read back from where others could have changed it.
 ///
 /// # Errors
 /// The first thing that does not fit.
-pub fn check_alone(block: &SealedBlock, keys: &NodeKeys) -> Result<(), BlockRefused> {
+pub fn check_alone(block: &SealedBlock, keys: &impl MaySign) -> Result<(), BlockRefused> {
+    check_whole(block, keys).map(|_| ())
+}
+
+fn check_whole(block: &SealedBlock, keys: &impl MaySign) -> Result<Option<GovernancePublic>, BlockRefused> {
     check_shape(block)?;
     check_parts(block)?;
+    let public = read_public(block)?;
     let signer = block.header.signer;
-    let key = keys.node(signer).ok_or(BlockRefused::SignerUnknown { signer })?;
-    if !block.header_signed(key) {
+    let mut node_keys = keys.node_keys(block).peekable();
+    if node_keys.peek().is_none() {
+        return Err(BlockRefused::SignerUnknown { signer });
+    }
+    if !node_keys.any(|key| block.header_signed(key)) {
         return Err(BlockRefused::NodeSignatureInvalid { signer });
     }
-    if !block.service_signed(&keys.service) {
+    if !keys.service_keys().any(|key| block.service_signed(key)) {
         return Err(BlockRefused::ServiceSignatureInvalid);
     }
-    Ok(())
+    Ok(public)
+}
+
+/// What a governance block tells everyone; none for the others, which tell nothing. The administrative part lies
+/// either there or sealed.
+fn read_public(block: &SealedBlock) -> Result<Option<GovernancePublic>, BlockRefused> {
+    if block.header.kind != BlockKind::Governance {
+        return Ok(None);
+    }
+    let public = GovernancePublic::from_bytes(&block.public).map_err(BlockRefused::PublicPartUnreadable)?;
+    if public.admin.is_some() == block.admin.is_empty() {
+        Ok(Some(public))
+    } else {
+        Err(BlockRefused::ShapeNotAllowed { kind: block.header.kind })
+    }
 }
 
 fn check_continues(block: &SealedBlock, tip: &Tip) -> Result<(), BlockRefused> {
@@ -94,9 +120,10 @@ fn check_shape(block: &SealedBlock) -> Result<(), BlockRefused> {
         BlockKind::Genesis => false,
         BlockKind::ViewStart => count == 0 && !application && !admin,
         BlockKind::Application => (1..=limits::BLOCK_TRANSACTIONS_MAX).contains(&count) && application && !admin,
-        BlockKind::Governance => count == 1 && !application && admin,
+        BlockKind::Governance => count == 1 && !application,
     };
-    let fits = fits && block.leaves.len() == count && block.public.is_empty();
+    let is_public = block.header.kind == BlockKind::Governance;
+    let fits = fits && block.leaves.len() == count && block.public.is_empty() != is_public;
     if fits { Ok(()) } else { Err(BlockRefused::ShapeNotAllowed { kind: block.header.kind }) }
 }
 
@@ -227,7 +254,7 @@ pub enum BlockRefused {
     /// It is not what a genesis block must be.
     #[error("not a genesis block")]
     NotAGenesisBlock,
-    /// The genesis block's public part cannot be read.
-    #[error("public part of the genesis block cannot be read: {0}")]
+    /// Its public part cannot be read.
+    #[error("public part cannot be read: {0}")]
     PublicPartUnreadable(#[source] DecodeError),
 }

@@ -8,6 +8,7 @@
 //! ```
 
 use bytes::Bytes;
+use synod_crypto::sha256;
 use synod_types::codec::DecodeReason;
 use synod_types::{ActorId, AdapterId, Decode, DecodeError, Decoder, Digest, Encode, Encoder, RequestId, limits};
 
@@ -159,6 +160,14 @@ impl AdminRecord {
     }
 }
 
+impl Decode for AdminRecord {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        check_format(input, "administrative part")?;
+        let mut bytes = || input.bytes(limits::BLOCK_BYTES_MAX).map(Bytes::copy_from_slice);
+        Ok(Self { write_set: bytes()?, detail: bytes()? })
+    }
+}
+
 impl Encode for AdminRecord {
     fn encode(&self, out: &mut Encoder) {
         CONTENT_FORMAT.encode(out);
@@ -167,8 +176,8 @@ impl Encode for AdminRecord {
     }
 }
 
-/// The leaves of a block's transactions.
-pub fn leaves(kind: BlockKind, content: Option<&Content>, admin: Option<&AdminRecord>) -> Vec<Leaf> {
+/// The leaves of a block's transactions. `public` is the block's public part, which a governance transaction claims.
+pub fn leaves(kind: BlockKind, content: Option<&Content>, admin: Option<&AdminRecord>, public: &[u8]) -> Vec<Leaf> {
     let admin = admin.map(|record| &record.write_set[..]);
     match kind {
         BlockKind::ViewStart => Vec::new(),
@@ -182,7 +191,10 @@ pub fn leaves(kind: BlockKind, content: Option<&Content>, admin: Option<&AdminRe
             let writes = setup.is_some() || admin.is_some();
             writes.then(|| Leaf::new(setup, admin, None)).into_iter().collect()
         }
-        BlockKind::Governance => admin.map(|writes| Leaf::new(None, Some(writes), None)).into_iter().collect(),
+        BlockKind::Governance => {
+            let claims = sha256(&[public]);
+            admin.map(|writes| Leaf::new(None, Some(writes), Some(claims))).into_iter().collect()
+        }
     }
 }
 
@@ -281,7 +293,7 @@ mod tests {
 
     #[test]
     fn only_calls_that_wrote_have_leaves() {
-        let count = |kind, content, admin| leaves(kind, content, admin).len();
+        let count = |kind, content, admin| leaves(kind, content, admin, b"public").len();
         let (content, admin) = (content(), AdminRecord::default());
         assert_eq!(count(BlockKind::Application, Some(&content), None), 1);
         assert_eq!(count(BlockKind::Genesis, Some(&content), Some(&admin)), 1);

@@ -9,6 +9,7 @@ use synod_types::{Decode, DecodeError, Decoder, Digest, Encode, Encoder, LogInde
 use crate::block::SealedBlock;
 use crate::chain::CHAIN_START;
 use crate::check::{BlockRefused, check_parts};
+use crate::content::AdminRecord;
 use crate::header::BlockKind;
 use crate::tip::Tip;
 
@@ -21,6 +22,8 @@ pub struct GenesisPublic {
     pub application_check: Digest,
     /// The check value of the first epoch's administrative key.
     pub admin_check: Digest,
+    /// The administrative part in the clear, in a network that keeps it public; it then stays so.
+    pub admin: Option<AdminRecord>,
 }
 
 /// The public keys under which blocks verify.
@@ -58,13 +61,10 @@ impl Encode for GenesisPublic {
     fn encode(&self, out: &mut Encoder) {
         GENESIS_FORMAT.encode(out);
         self.keys.service.encode(out);
-        out.count(self.keys.nodes.len());
-        for (id, key) in &self.keys.nodes {
-            id.encode(out);
-            key.encode(out);
-        }
+        encode_nodes(&self.keys.nodes, out);
         self.application_check.encode(out);
         self.admin_check.encode(out);
+        self.admin.encode(out);
     }
 }
 
@@ -74,21 +74,37 @@ impl Decode for GenesisPublic {
         if u8::decode(input)? != GENESIS_FORMAT {
             return Err(at.error(DecodeReason::ValueNotAllowed));
         }
-        let service = VerifyingKey::decode(input)?;
-        let count = input.reading("nodes of the genesis public part").count(limits::NODES_MAX)?;
-        let mut nodes = BTreeMap::new();
-        for _ in 0..count {
-            let at = input.clone();
-            let id = NodeId::decode(input)?;
-            // Slots begin at 1, and stand in order: one encoding of each list.
-            if nodes.last_key_value().map_or(NodeId(0), |(last, _)| *last) >= id {
-                return Err(at.error(DecodeReason::ValueNotAllowed));
-            }
-            nodes.insert(id, VerifyingKey::decode(input)?);
-        }
-        let keys = NodeKeys { service, nodes };
-        Ok(Self { keys, application_check: Digest::decode(input)?, admin_check: Digest::decode(input)? })
+        let keys = NodeKeys { service: VerifyingKey::decode(input)?, nodes: decode_nodes(input)? };
+        Ok(Self {
+            keys,
+            application_check: Digest::decode(input)?,
+            admin_check: Digest::decode(input)?,
+            admin: Option::decode(input)?,
+        })
     }
+}
+
+pub(crate) fn encode_nodes(nodes: &BTreeMap<NodeId, VerifyingKey>, out: &mut Encoder) {
+    out.count(nodes.len());
+    for (id, key) in nodes {
+        id.encode(out);
+        key.encode(out);
+    }
+}
+
+/// Reads a node list, in its one encoding: slots begin at 1, and stand in order.
+pub(crate) fn decode_nodes(input: &mut Decoder<'_>) -> Result<BTreeMap<NodeId, VerifyingKey>, DecodeError> {
+    let count = input.reading("node list").count(limits::NODES_MAX)?;
+    let mut nodes = BTreeMap::new();
+    for _ in 0..count {
+        let at = input.clone();
+        let id = NodeId::decode(input)?;
+        if nodes.last_key_value().map_or(NodeId(0), |(last, _)| *last) >= id {
+            return Err(at.error(DecodeReason::ValueNotAllowed));
+        }
+        nodes.insert(id, VerifyingKey::decode(input)?);
+    }
+    Ok(nodes)
 }
 
 /// Checks a genesis block, and returns what it says and where it leaves the log.
@@ -111,6 +127,9 @@ pub fn check_genesis(block: &SealedBlock) -> Result<(GenesisPublic, Tip), BlockR
         return Err(BlockRefused::NotAGenesisBlock);
     }
     let public = GenesisPublic::from_bytes(&block.public).map_err(BlockRefused::PublicPartUnreadable)?;
+    if public.admin.is_some() != block.admin.is_empty() {
+        return Err(BlockRefused::NotAGenesisBlock);
+    }
     if public.network(&header.salt) != header.network {
         return Err(BlockRefused::OtherNetwork);
     }
@@ -121,7 +140,8 @@ pub fn check_genesis(block: &SealedBlock) -> Result<(GenesisPublic, Tip), BlockR
     if !block.service_signed(&public.keys.service) {
         return Err(BlockRefused::ServiceSignatureInvalid);
     }
-    Ok((public, Tip::after_block(block)))
+    let tip = Tip::after_genesis(block, &public);
+    Ok((public, tip))
 }
 
 #[cfg(test)]
@@ -133,7 +153,8 @@ mod tests {
         let node = |id: u8| (NodeId(u64::from(id)), NodeKey::from_seed(&[id; 32]).verifying_key().clone());
         let nodes = [node(1), node(2), node(9)].into_iter().collect();
         let keys = NodeKeys { service: ServiceKey::from_seed(&[7; 32]).verifying_key().clone(), nodes };
-        GenesisPublic { keys, application_check: Digest([1; 32]), admin_check: Digest([2; 32]) }
+        let admin = AdminRecord { write_set: "writes".into(), detail: "document".into() };
+        GenesisPublic { keys, application_check: Digest([1; 32]), admin_check: Digest([2; 32]), admin: Some(admin) }
     }
 
     #[test]
@@ -161,7 +182,8 @@ mod tests {
     #[test]
     fn networks_with_other_keys_or_another_salt_have_other_ids() {
         let other = GenesisPublic { admin_check: Digest([3; 32]), ..public() };
-        let ids = [public().network(&[0; 32]), public().network(&[1; 32]), other.network(&[0; 32])];
-        assert!(ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2]);
+        let sealed = GenesisPublic { admin: None, ..public() };
+        let ids = [public(), other, sealed].map(|public| public.network(&[0; 32]));
+        assert!(ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2] && ids[0] != public().network(&[1; 32]));
     }
 }

@@ -1,11 +1,14 @@
 //! Opening a block: its parts in the clear, checked against its leaves.
 
 use bytes::Bytes;
-use synod_crypto::{OpenError, SealingKey, SessionKeys};
-use synod_types::{DecodeError, Epoch, Seqno, TxId};
+use synod_crypto::{AdminKey, OpenError, SealingKey, SessionKeys};
+use synod_types::{Decode, DecodeError, Epoch, Seqno, TxId};
 
 use crate::block::SealedBlock;
 use crate::content::{AdminRecord, Content, leaves};
+use crate::genesis::GenesisPublic;
+use crate::governance::GovernancePublic;
+use crate::header::BlockKind;
 use crate::leaf::Leaf;
 
 /// A block's parts in the clear.
@@ -41,10 +44,40 @@ pub fn open(block: &SealedBlock, keys: &SessionKeys) -> Result<Opened, OpenRefus
     let admin = unseal(&block.admin, SealingKey::admin(&keys.admin, view, leader, salt))?;
 
     let content = application.map(|bytes| Content::from_shared(&bytes)).transpose()?;
-    let admin = admin.map(|bytes| AdminRecord::from_shared(&bytes)).transpose()?;
-    let leaves = leaves(header.kind, content.as_ref(), admin.as_ref());
+    let admin = match admin {
+        Some(bytes) => Some(AdminRecord::from_shared(&bytes)?),
+        None => public_admin(block)?,
+    };
+    let leaves = leaves(header.kind, content.as_ref(), admin.as_ref(), &block.public);
     check_leaves(block, &leaves, keys)?;
     Ok(Opened { content, admin, leaves })
+}
+
+/// The administrative part of a block that shows it to everyone.
+fn public_admin(block: &SealedBlock) -> Result<Option<AdminRecord>, DecodeError> {
+    match block.header.kind {
+        BlockKind::Genesis => Ok(GenesisPublic::from_bytes(&block.public)?.admin),
+        BlockKind::Governance => Ok(GovernancePublic::from_bytes(&block.public)?.admin),
+        BlockKind::ViewStart | BlockKind::Application => Ok(None),
+    }
+}
+
+/// Opens the administrative part alone, of a block that was checked: for an auditor, who may hold that key and no
+/// other, or none where the part is public. `None` if the block has no administrative part.
+///
+/// That the part belongs to this block is proved by how it is sealed, or by the header's digest of the public part.
+///
+/// # Errors
+/// If the key is missing or not the one it was sealed with, or what is in it is not a record of this version.
+pub fn open_admin(block: &SealedBlock, key: Option<&AdminKey>) -> Result<Option<AdminRecord>, OpenRefused> {
+    if block.admin.is_empty() {
+        return Ok(public_admin(block)?);
+    }
+    let header = &block.header;
+    let key = key.ok_or(OpenRefused::NoKey)?;
+    let key = SealingKey::admin(key, header.view, header.signer, &header.salt);
+    let bytes = key.open(header.first_seqno.0, 0, &header.associated().0, &block.admin)?;
+    Ok(Some(AdminRecord::from_shared(&Bytes::from(bytes))?))
 }
 
 fn check_leaves(block: &SealedBlock, leaves: &[Leaf], keys: &SessionKeys) -> Result<(), OpenRefused> {
@@ -72,6 +105,9 @@ pub enum OpenRefused {
         /// The keys' epoch.
         keys: Epoch,
     },
+    /// The administrative part is sealed, and no key is at hand.
+    #[error("administrative part is sealed")]
+    NoKey,
     /// A part does not open.
     #[error(transparent)]
     Sealed(#[from] OpenError),

@@ -13,6 +13,7 @@ use crate::block::SealedBlock;
 use crate::chain::CHAIN_START;
 use crate::content::{AdminRecord, CallRecord, Content, RequestRecord, leaves};
 use crate::genesis::{GenesisPublic, NodeKeys};
+use crate::governance::GovernancePublic;
 use crate::header::{BlockHeader, BlockKind};
 use crate::merkle::next_root;
 use crate::receipt::protected_header;
@@ -77,7 +78,7 @@ impl Sealer {
     pub fn view_start(&self, tip: &Tip, moment: Moment, salt: [u8; SALT_SIZE]) -> Sealed {
         assert!(moment.view > tip.open_view, "view {} is opened once, after {}", moment.view, tip.open_view);
         let header = BlockHeader { salt, ..self.header(tip, moment, BlockKind::ViewStart) };
-        self.finish(tip, header, None, None)
+        self.sign(self.draft(tip, header, None))
     }
 
     /// A block of the transactions in `content`: each call with a write set is one.
@@ -91,17 +92,33 @@ impl Sealer {
         Ok(self.sign(self.application_draft(tip, moment, content)?))
     }
 
-    /// A block of one governance transaction.
+    /// A block of one governance transaction, which changes the signers of later blocks as `change` says. Whether
+    /// `admin` is sealed was chosen at genesis.
     ///
     /// # Errors
     /// If the block would be larger than a block may be.
     ///
     /// # Panics
     /// If the view is not open.
-    pub fn governance(&self, tip: &Tip, moment: Moment, admin: &AdminRecord) -> Result<Sealed, BlockTooLarge> {
+    pub fn governance(
+        &self,
+        tip: &Tip,
+        moment: Moment,
+        admin: &AdminRecord,
+        change: SignerChange,
+    ) -> Result<Sealed, BlockTooLarge> {
         assert_eq!(moment.view, tip.open_view, "a leader seals in the view that it opened");
         check_size(None, Some(admin))?;
-        Ok(self.finish(tip, self.header(tip, moment, BlockKind::Governance), None, Some(admin)))
+        let SignerChange { nodes, service } = change;
+        let public = GovernancePublic { nodes, service, admin: tip.admin_is_public.then(|| admin.clone()) };
+        let parts = Parts {
+            public: Bytes::from(public.to_bytes()),
+            content: None,
+            admin: Some(admin),
+            admin_is_public: tip.admin_is_public,
+        };
+        let block = build(self.header(tip, moment, BlockKind::Governance), &parts, &self.keys, &self.evidence_key);
+        Ok(self.sign(Draft { tip: tip.after(&block, Some(&public)), block }))
     }
 
     /// The header as far as the tip and the moment determine it.
@@ -128,14 +145,10 @@ impl Sealer {
         }
     }
 
-    fn finish(&self, tip: &Tip, header: BlockHeader, content: Option<&Content>, admin: Option<&AdminRecord>) -> Sealed {
-        self.sign(self.draft(tip, header, content, admin))
-    }
-
-    fn draft(&self, tip: &Tip, header: BlockHeader, content: Option<&Content>, admin: Option<&AdminRecord>) -> Draft {
-        let parts = Parts { public: Bytes::new(), content, admin };
+    fn draft(&self, tip: &Tip, header: BlockHeader, content: Option<&Content>) -> Draft {
+        let parts = Parts { public: Bytes::new(), content, admin: None, admin_is_public: false };
         let block = build(header, &parts, &self.keys, &self.evidence_key);
-        Draft { tip: tip.after(&block), block }
+        Draft { tip: tip.after(&block, None), block }
     }
 
     /// [`Self::application`] but for the signatures, for who wants to tell the two apart.
@@ -148,7 +161,7 @@ impl Sealer {
     pub fn application_draft(&self, tip: &Tip, moment: Moment, content: &Content) -> Result<Draft, BlockTooLarge> {
         assert_eq!(moment.view, tip.open_view, "a leader seals in the view that it opened");
         check_size(Some(content), None)?;
-        Ok(self.draft(tip, self.header(tip, moment, BlockKind::Application), Some(content), None))
+        Ok(self.draft(tip, self.header(tip, moment, BlockKind::Application), Some(content)))
     }
 
     /// Signs a block: its header as this node, its root as the service.
@@ -166,6 +179,26 @@ pub struct Draft {
     tip: Tip,
 }
 
+/// How a governance transaction changes who signs later blocks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignerChange {
+    /// The node list, if it changes.
+    pub nodes: Option<BTreeMap<NodeId, VerifyingKey>>,
+    /// The service's key, if it changes.
+    pub service: Option<VerifyingKey>,
+}
+
+/// What a network begins with, as its first block holds it.
+#[derive(Clone, Copy, Debug)]
+pub struct GenesisParts<'a> {
+    /// What the adapters write.
+    pub content: &'a Content,
+    /// What governance writes.
+    pub admin: &'a AdminRecord,
+    /// Whether the administrative part, here and in every later block, lies in the clear.
+    pub admin_is_public: bool,
+}
+
 /// The genesis block: the first transaction, which sets up governance tables and adapters' maps.
 ///
 /// # Errors
@@ -179,8 +212,7 @@ pub fn seal_genesis(
     keys: &SessionKeys,
     salt: [u8; SALT_SIZE],
     time: Time,
-    content: &Content,
-    admin: &AdminRecord,
+    GenesisParts { content, admin, admin_is_public }: GenesisParts<'_>,
 ) -> Result<Sealed, BlockTooLarge> {
     check_size(Some(content), Some(admin))?;
     assert!(nodes.len() <= limits::NODES_MAX, "a network has at most {} nodes", limits::NODES_MAX);
@@ -189,6 +221,7 @@ pub fn seal_genesis(
         keys: NodeKeys { service: service_key.verifying_key().clone(), nodes },
         application_check: keys.application.check_value(),
         admin_check: keys.admin.check_value(),
+        admin: admin_is_public.then(|| admin.clone()),
     };
     let header = BlockHeader {
         network: public.network(&salt),
@@ -209,12 +242,13 @@ pub fn seal_genesis(
         application: Digest::default(),
         admin: Digest::default(),
     };
-    let parts = Parts { public: Bytes::from(public.to_bytes()), content: Some(content), admin: Some(admin) };
+    let parts =
+        Parts { public: Bytes::from(public.to_bytes()), content: Some(content), admin: Some(admin), admin_is_public };
     let evidence_key = keys.application.evidence_key();
     let mut block = build(header, &parts, keys, &evidence_key);
     block.node_signature = service_key.sign_labelled(labels::SIGN_HEADER, &block.header.digest().0);
     block.service_signature = service.sign(block.header.root);
-    Ok(Sealed { tip: Tip::after_block(&block), block })
+    Ok(Sealed { tip: Tip::after_genesis(&block, &public), block })
 }
 
 /// The service key with the protected header of its receipts, which is the same for all.
@@ -238,6 +272,8 @@ struct Parts<'a> {
     public: Bytes,
     content: Option<&'a Content>,
     admin: Option<&'a AdminRecord>,
+    /// Whether `public` holds the administrative part, and it is not sealed besides.
+    admin_is_public: bool,
 }
 
 /// Where a signature will be.
@@ -246,7 +282,7 @@ const UNSIGNED: Signature = Signature([0; SIGNATURE_SIZE]);
 /// Completes `header` and seals the parts under it; the signatures are still zeros.
 fn build(mut header: BlockHeader, parts: &Parts<'_>, keys: &SessionKeys, evidence_key: &HmacKey) -> SealedBlock {
     let (view, first) = (header.view, header.first_seqno);
-    let leaves: Vec<Digest> = leaves(header.kind, parts.content, parts.admin)
+    let leaves: Vec<Digest> = leaves(header.kind, parts.content, parts.admin, &parts.public)
         .iter()
         .zip(0..)
         .map(|(leaf, offset)| leaf.digest(TxId::new(view, first.plus(offset)), evidence_key))
@@ -268,7 +304,7 @@ fn build(mut header: BlockHeader, parts: &Parts<'_>, keys: &SessionKeys, evidenc
         let key = SealingKey::application(&keys.application, view, leader, salt);
         seal_part(&key, first, associated, content, content_size(content))
     });
-    let admin = parts.admin.map(|admin| {
+    let admin = parts.admin.filter(|_| !parts.admin_is_public).map(|admin| {
         let key = SealingKey::admin(&keys.admin, view, leader, salt);
         seal_part(&key, first, associated, admin, PART_OVERHEAD + admin.write_set.len() + admin.detail.len())
     });

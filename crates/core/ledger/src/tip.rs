@@ -1,11 +1,17 @@
 //! The tip: what the next entry is built on, and checked against.
 
+use std::sync::Arc;
+
 use synod_crypto::SALT_SIZE;
 use synod_types::{Digest, Epoch, LogIndex, Seqno, Time, View};
 
 use crate::block::SealedBlock;
 use crate::chain::{block_entry_digest, chain_next, engine_entry_digest};
 use crate::check::BlockRefused;
+use crate::genesis::GenesisPublic;
+use crate::governance::GovernancePublic;
+use crate::header::BlockKind;
+use crate::signers::Signers;
 
 /// Where the log stands after an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +40,10 @@ pub struct Tip {
     pub open_view: View,
     /// That view's salt.
     pub salt: [u8; SALT_SIZE],
+    /// Under whose keys the next block verifies.
+    pub signers: Arc<Signers>,
+    /// Whether the administrative part lies in the clear: genesis chose.
+    pub admin_is_public: bool,
 }
 
 impl Tip {
@@ -57,8 +67,30 @@ impl Tip {
         Ok(())
     }
 
-    /// The tip that a block leaves, whatever it was built on.
-    pub(crate) fn after_block(block: &SealedBlock) -> Self {
+    /// The tip that a checked genesis block leaves.
+    pub(crate) fn after_genesis(block: &SealedBlock, public: &GenesisPublic) -> Self {
+        let signers = Arc::new(Signers::new(public.keys.clone()));
+        Self::after_block(block, signers, public.admin.is_some())
+    }
+
+    /// The tip after a block that was built on this one, and whose public part says this.
+    pub(crate) fn after(&self, block: &SealedBlock, public: Option<&GovernancePublic>) -> Self {
+        let header = &block.header;
+        let signers = match (header.kind, public) {
+            // Nodes that were removed may still open views, until the first transaction after their removal.
+            (BlockKind::ViewStart, _) => Arc::clone(&self.signers),
+            (_, Some(public)) if public.changes_signers() => Arc::new(self.signers.after(public)),
+            _ if self.signers.has_retiring() => Arc::new(self.signers.without_retiring()),
+            _ => Arc::clone(&self.signers),
+        };
+        let mut next = Self::after_block(block, signers, self.admin_is_public);
+        if header.count == 0 {
+            next.tx_view = self.tx_view;
+        }
+        next
+    }
+
+    fn after_block(block: &SealedBlock, signers: Arc<Signers>, admin_is_public: bool) -> Self {
         let header = &block.header;
         let entry = block_entry_digest(header.index, header.view, header.digest());
         Self {
@@ -74,15 +106,8 @@ impl Tip {
             epoch: header.epoch,
             open_view: header.view,
             salt: header.salt,
+            signers,
+            admin_is_public,
         }
-    }
-
-    /// The tip after a block that was built on this one.
-    pub(crate) fn after(&self, block: &SealedBlock) -> Self {
-        let mut next = Self::after_block(block);
-        if block.header.count == 0 {
-            next.tx_view = self.tx_view;
-        }
-        next
     }
 }

@@ -1,7 +1,7 @@
 //! The offline verifier: goes through ledger files without any key.
 //!
-//! The genesis block names the public keys of service and nodes; everything after must be signed by them
-//! and continue what stands before. What cannot be seen offline: whether the files are all there were (a
+//! The genesis block names the public keys of service and nodes, governance blocks change them; everything must be
+//! signed by those in force and continue what stands before. What cannot be seen offline: whether the files are all there were (a
 //! ledger cut off at a block's end is a shorter ledger), and whether the last entries were committed. The
 //! report therefore says apart how far the ledger is signed, and how far its own blocks say it is committed.
 //! Engine entries are unsigned, and covered by the next block: those after the last block are reported, not proven.
@@ -60,8 +60,10 @@ pub struct VerifiedEntry<'a> {
 pub struct Report {
     /// The network.
     pub network: Digest,
-    /// The key that signed everything.
+    /// The key that the network began with: it signed everything, or endorsed what did.
     pub service: VerifyingKey,
+    /// The key that signs from here on.
+    pub service_in_force: VerifyingKey,
     /// How many files there were.
     pub files: u64,
     /// How many blocks.
@@ -268,6 +270,7 @@ impl Verifier {
             last_signed: TxId::new(tip.tx_view, tip.seqno),
             last_known_committed: state.last_known(tip.committed),
             root: tip.root,
+            service_in_force: tip.signers.keys().service.clone(),
             torn_tail: self.torn,
             service: state.genesis.keys.service,
         })
@@ -296,7 +299,7 @@ impl State {
     }
 
     fn block(&mut self, block: &SealedBlock) -> Result<(), FailureReason> {
-        self.tip = check(block, &self.tip, &self.genesis.keys).map_err(FailureReason::Refused)?;
+        self.tip = check(block, &self.tip).map_err(FailureReason::Refused)?;
         self.blocks += 1;
         self.engine_entries_after_last_block = 0;
         if self.views.last().is_none_or(|(_, view)| *view != self.tip.tx_view) {

@@ -8,8 +8,8 @@ use common::{Network, content, moment, request, session_keys};
 use proptest::prelude::*;
 use synod_crypto::Signature;
 use synod_ledger::{
-    AdminRecord, BlockKind, BlockRefused, Content, OpenRefused, Sealed, SealedBlock, Tip, chain_next, check,
-    check_alone, check_genesis, engine_entry_digest, open,
+    AdminRecord, BlockKind, BlockRefused, Content, KeyHistory, OpenRefused, Sealed, SealedBlock, SignerChange, Tip,
+    chain_next, check, check_alone, check_genesis, engine_entry_digest, open,
 };
 use synod_types::limits::BLOCK_BYTES_MAX;
 use synod_types::{Decode, Digest, Encode, Epoch, LogIndex, NodeId, Seqno, Time, View};
@@ -34,22 +34,22 @@ fn a_follower_reaches_the_leaders_tip_through_every_kind_of_block() {
 
     let (elected, opening) = network.elect(2, &genesis);
     assert_eq!(elected.chain, chain_next(genesis.chain, engine_entry_digest(LogIndex(2), View(2))));
-    let mut tip = check(&opening.block, &elected, &public.keys).unwrap();
+    let mut tip = check(&opening.block, &elected).unwrap();
     assert_eq!(tip, opening.tip);
     assert_eq!((tip.seqno, tip.tx_view, tip.root), (Seqno(1), View(1), genesis.root));
 
     for count in [1, 2, 7] {
         let made = network.node(2).application(&tip, moment(&tip, View(2)), &content(count)).unwrap();
         let before = tip.clone();
-        tip = check(&made.block, &tip, &public.keys).unwrap();
+        tip = check(&made.block, &tip).unwrap();
         assert_eq!(tip, made.tip);
         assert_eq!(tip.seqno, before.seqno.plus(count as u64));
         assert_eq!(tip.chain, chain_next(before.chain, made.block.entry_digest()));
         assert_eq!(SealedBlock::from_bytes(&made.block.to_bytes()).as_ref(), Ok(&made.block));
     }
     let admin = AdminRecord { write_set: Bytes::from_static(b"w"), detail: Bytes::from_static(b"d") };
-    let made = network.node(2).governance(&tip, moment(&tip, View(2)), &admin).unwrap();
-    assert_eq!(check(&made.block, &tip, &public.keys).as_ref(), Ok(&made.tip));
+    let made = network.node(2).governance(&tip, moment(&tip, View(2)), &admin, SignerChange::default()).unwrap();
+    assert_eq!(check(&made.block, &tip).as_ref(), Ok(&made.tip));
     assert_eq!(open(&made.block, &network.keys).unwrap().admin, Some(admin));
 }
 
@@ -57,7 +57,7 @@ fn a_follower_reaches_the_leaders_tip_through_every_kind_of_block() {
 fn a_block_known_by_its_place_is_checked_alone() {
     let (network, tip) = opened();
     let made = sealed(&network, &tip, 2);
-    let keys = network.node_keys();
+    let keys = KeyHistory::new(&network.node_keys());
     assert_eq!(check_alone(&made.block, &keys), Ok(()));
 
     let bytes = made.block.to_bytes();
@@ -128,7 +128,7 @@ fn the_first_thing_that_does_not_fit_names_why_a_block_is_refused() {
     for (row, (change, expected)) in rows.iter().enumerate() {
         let mut changed = block.clone();
         change(&mut changed);
-        let refused = check(&changed, &tip, &network.node_keys()).unwrap_err();
+        let refused = check(&changed, &tip).unwrap_err();
         assert!(expected(&refused), "row {row}: {refused}");
     }
 }
@@ -140,7 +140,7 @@ fn a_view_must_be_opened_before_it_is_used() {
     // A leader without a view of its own would be a programming error: Sealer asserts it. A forged tip gets past that.
     let forged = Tip { open_view: View(2), ..tip.clone() };
     let block = sealed(&network, &forged, 1).block;
-    assert_eq!(check(&block, &tip, &network.node_keys()), Err(BlockRefused::ViewNotOpened { view: View(2) }));
+    assert_eq!(check(&block, &tip), Err(BlockRefused::ViewNotOpened { view: View(2) }));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_block_that_followers_would_refuse_for_its_size_is_not_sealed() {
     };
     let largest = of_size(BLOCK_BYTES_MAX - (9 << 10)).unwrap();
     let bytes = Bytes::from(largest.block.to_bytes());
-    assert!(check(&SealedBlock::from_shared(&bytes).unwrap(), &tip, &network.node_keys()).is_ok());
+    assert!(check(&SealedBlock::from_shared(&bytes).unwrap(), &tip).is_ok());
     assert!(of_size(BLOCK_BYTES_MAX - (8 << 10)).is_err());
 }
 
@@ -178,7 +178,7 @@ fn a_genesis_block_vouches_for_nothing_but_itself() {
         refused(&|b| b.service_signature = other.genesis.block.service_signature),
         BlockRefused::ServiceSignatureInvalid
     );
-    assert!(check(genesis, &network.genesis.tip, &network.node_keys()).is_err());
+    assert!(check(genesis, &network.genesis.tip).is_err());
 }
 
 #[test]
@@ -283,15 +283,14 @@ fn nothing_private_is_in_a_sealed_block() {
 #[test]
 fn every_truncation_of_a_block_is_refused_and_every_changed_byte_is_found() {
     let (network, tip) = opened();
-    let keys = network.node_keys();
     let whole = Bytes::from(sealed(&network, &tip, 2).block.to_bytes());
-    assert!(check(&SealedBlock::from_shared(&whole).unwrap(), &tip, &keys).is_ok());
+    assert!(check(&SealedBlock::from_shared(&whole).unwrap(), &tip).is_ok());
     for at in 0..whole.len() {
         assert!(SealedBlock::from_shared(&whole.slice(..at)).is_err(), "cut at {at}");
         let mut changed = whole.to_vec();
         changed[at] ^= 0x10;
         let changed = Bytes::from(changed);
-        let found = SealedBlock::from_shared(&changed).map_or(true, |block| check(&block, &tip, &keys).is_err());
+        let found = SealedBlock::from_shared(&changed).map_or(true, |block| check(&block, &tip).is_err());
         assert!(found, "byte {at} changed unnoticed");
     }
     let longer = Bytes::from([&whole[..], &[0]].concat());
@@ -312,11 +311,11 @@ fn the_digests_of_a_fixed_block_are_these() {
             made.tip.chain.to_hex(),
         ],
         [
-            "105fc88074396b11dccdb85e91b6214c9b03807f954f35803d87249042de729e",
-            "f77560bc33d11a0737f513a1f10e6452dd7cec6f196157b43075771921914fdd",
-            "85140d8e611016a2ef4ce75d7e204291ac3c13e8a7f832ed11f2d29f86d2a318",
+            "edd6fc89b371f8e2b84aff47bf76766a0402507b0e0c90434d814a0dc8b95ac5",
+            "1455b6da1259c640d40f2f50b8de29f38986742edcc0f9f646f14f4541a41f84",
+            "c7ff3f049af3af61007bf037b6bcb0a73923d495dcdab9e559e002ab74700823",
             "b2d3284168059b95a717786a858c9cd1480e1e755dff5d62365eb911bd652a41",
-            "8293acfa7e584448f7a0d25fb31620956d71d9226bb982bd31b1e1eace6c1afb",
+            "421d5f3587b9e5cc80aaa3634eb0849761bc60f60461b7aea232432ddde7ce4c",
         ]
     );
 }
@@ -341,7 +340,7 @@ proptest! {
         requests[0].calls[0].write_set = Some(Bytes::new());
         let content = Content { seed, requests, setup: None };
         let made = network.node(1).application(&tip, moment(&tip, View(2)), &content).unwrap();
-        prop_assert_eq!(check(&made.block, &tip, &network.node_keys()), Ok(made.tip.clone()));
+        prop_assert_eq!(check(&made.block, &tip), Ok(made.tip.clone()));
         let again = SealedBlock::from_shared(&Bytes::from(made.block.to_bytes())).unwrap();
         prop_assert_eq!(open(&again, &network.keys).unwrap().content, Some(content));
     }
@@ -357,7 +356,7 @@ proptest! {
             *byte = *new;
         }
         if let Ok(block) = SealedBlock::from_bytes(&block) {
-            let _ = check(&block, &tip, &network.node_keys());
+            let _ = check(&block, &tip);
             let _ = check_genesis(&block);
             let _ = open(&block, &network.keys);
         }

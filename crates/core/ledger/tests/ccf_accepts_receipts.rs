@@ -13,7 +13,8 @@ use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use common::{Network, call, content, moment, request};
-use synod_ledger::{AdminRecord, Content, NO_CLAIMS, Receipt, SealedBlock, open};
+use synod_crypto::sha256;
+use synod_ledger::{AdminRecord, Content, NO_CLAIMS, Receipt, SealedBlock, SignerChange, open};
 use synod_types::{Digest, Seqno};
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
@@ -92,8 +93,8 @@ fn cases(network: &Network) -> Vec<Case> {
     add("block with claims", &made.block, tip.seqno.plus(2), claims);
     tip = made.tip;
     let admin = AdminRecord { write_set: Bytes::from_static(b"w"), detail: Bytes::new() };
-    let made = network.node(1).governance(&tip, moment(&tip, tip.open_view), &admin).unwrap();
-    add("governance block", &made.block, tip.seqno.plus(1), NO_CLAIMS);
+    let made = network.node(1).governance(&tip, moment(&tip, tip.open_view), &admin, SignerChange::default()).unwrap();
+    add("governance block", &made.block, tip.seqno.plus(1), sha256(&[&made.block.public]));
 
     // Each part of a receipt changed: what proves it to us proves it to them.
     let whole = cases[2].receipt.clone();

@@ -43,6 +43,7 @@ fn a_ledger_is_reported_as_what_it_holds() {
     let expected = Report {
         network: network.genesis.tip.network,
         service: network.service.verifying_key().clone(),
+        service_in_force: network.service.verifying_key().clone(),
         files: 4,
         blocks: 8,
         transactions: 9,

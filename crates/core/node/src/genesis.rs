@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use synod_crypto::{Certificate, SALT_SIZE, ServiceKey, SessionKeys, VerifyingKey};
-use synod_ledger::{AdminRecord, BlockTooLarge, Content, seal_genesis};
+use synod_ledger::{AdminRecord, BlockTooLarge, Content, GenesisParts, seal_genesis};
 use synod_types::boundary::LogRecord;
 use synod_types::{ActorId, AdapterId, Encode, NodeId, Time, limits};
 use synod_worker::{ActorKind, AdapterKit, SetupError, Worker};
@@ -90,7 +90,8 @@ impl Genesis {
         let content = Content { setup: Some(setup), ..Content::default() };
         let admin = AdminRecord { write_set: Bytes::from(governance.to_bytes()), detail: Bytes::new() };
         let keys = self.nodes.iter().map(|(id, _, key)| (*id, key.clone())).collect();
-        Ok(seal_genesis(service_key, keys, session_keys, salt, self.time, &content, &admin)?.block.to_record())
+        let parts = GenesisParts { content: &content, admin: &admin, admin_is_public: false };
+        Ok(seal_genesis(service_key, keys, session_keys, salt, self.time, parts)?.block.to_record())
     }
 
     fn check_nodes(&self) -> Result<(), GenesisRefused> {

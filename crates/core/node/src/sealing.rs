@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use synod_crypto::{NodeKey, SALT_SIZE, SealingKey, ServiceKey, SessionKeys};
 use synod_ledger::{
-    BlockRefused, BlockTooLarge, Content, GenesisPublic, Moment, NodeKeys, Opened, Receipt, Sealed, SealedBlock,
+    BlockRefused, BlockTooLarge, Content, GenesisPublic, KeyHistory, Moment, Opened, Receipt, Sealed, SealedBlock,
     Sealer, Tip, check, check_alone, check_genesis, open,
 };
 use synod_types::boundary::{EntryKind, LogRecord};
@@ -20,7 +20,9 @@ use crate::vote_record::VoteRecord;
 #[derive(Debug)]
 pub struct Seals {
     sealer: Sealer,
-    keys: NodeKeys,
+    /// Every key of the network up to the end of this node's log.
+    keys: KeyHistory,
+    nodes: Vec<NodeId>,
     network: Digest,
 }
 
@@ -51,7 +53,12 @@ impl Seals {
         let block = decode(genesis)?;
         let (public, tip) = check_genesis(&block)?;
         let sealer = Sealer::new(id, node_key, service_key, session_keys);
-        let seals = Self { sealer, keys: public.keys.clone(), network: tip.network };
+        let seals = Self {
+            sealer,
+            keys: KeyHistory::new(&public.keys),
+            nodes: public.keys.nodes.keys().copied().collect(),
+            network: tip.network,
+        };
         let position = Position::new(tip, Digest::default(), genesis.clone(), Some(Arc::new(block)));
         Ok((seals, public, position))
     }
@@ -68,7 +75,7 @@ impl Seals {
 
     /// All nodes.
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
-        self.keys.nodes.keys().copied()
+        self.nodes.iter().copied()
     }
 
     /// All nodes but this one.
@@ -108,7 +115,7 @@ impl Seals {
             EntryKind::Engine => (parent.after_engine_entry(record.index, record.view)?, None),
             EntryKind::Block => {
                 let block = decode(record)?;
-                (check(&block, parent, &self.keys)?, Some(Arc::new(block)))
+                (check(&block, parent)?, Some(Arc::new(block)))
             }
         };
         Ok(Position::new(tip, parent.chain, record.clone(), block))

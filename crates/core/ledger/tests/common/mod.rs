@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use synod_crypto::{AdminKey, ApplicationKey, NodeKey, ServiceKey, SessionKeys};
 use synod_ledger::{
-    ActorRecord, AdminRecord, CallRecord, Content, GenesisPublic, Moment, NodeKeys, RequestRecord, Sealed, Sealer, Tip,
-    check_genesis, seal_genesis,
+    ActorRecord, AdminRecord, CallRecord, Content, GenesisParts, GenesisPublic, Moment, NodeKeys, RequestRecord,
+    Sealed, Sealer, SignerChange, Tip, check_genesis, seal_genesis,
 };
 use synod_types::boundary::{EntryKind, LogRecord};
 use synod_types::chunk::{FileHeader, append_record, file_name};
@@ -27,6 +27,15 @@ impl Network {
     }
 
     pub fn seeded(seed: u8) -> Self {
+        Self::with(seed, false)
+    }
+
+    /// A network whose administrative part everyone may read.
+    pub fn public() -> Self {
+        Self::with(1, true)
+    }
+
+    fn with(seed: u8, admin_is_public: bool) -> Self {
         let service = ServiceKey::from_seed(&[seed; 32]);
         let keys = session_keys(seed);
         let node_key = |id: u8| NodeKey::from_seed(&[seed.wrapping_add(id); 32]);
@@ -39,16 +48,17 @@ impl Network {
             write_set: Bytes::from_static(b"governance's first writes"),
             detail: Bytes::from_static(b"genesis document"),
         };
-        let genesis = seal_genesis(&service, nodes, &keys, [seed; 32], Time(1_000), &content, &admin).unwrap();
+        let parts = GenesisParts { content: &content, admin: &admin, admin_is_public };
+        let genesis = seal_genesis(&service, nodes, &keys, [seed; 32], Time(1_000), parts).unwrap();
         Self { service, keys, sealers, genesis }
     }
 
-    pub fn public(&self) -> GenesisPublic {
+    pub fn genesis_public(&self) -> GenesisPublic {
         check_genesis(&self.genesis.block).unwrap().0
     }
 
     pub fn node_keys(&self) -> NodeKeys {
-        self.public().keys
+        self.genesis_public().keys
     }
 
     /// The sealer of node `id`.
@@ -120,7 +130,10 @@ pub fn records(network: &Network) -> Vec<LogRecord> {
         }
         let admin =
             AdminRecord { write_set: Bytes::from_static(b"governance"), detail: Bytes::from_static(b"ballots") };
-        let sealed = network.node(leader).governance(&tip, moment(&tip, tip.open_view), &admin).unwrap();
+        let sealed = network
+            .node(leader)
+            .governance(&tip, moment(&tip, tip.open_view), &admin, SignerChange::default())
+            .unwrap();
         records.push(sealed.block.to_record());
         tip = sealed.tip;
     }

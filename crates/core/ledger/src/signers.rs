@@ -1,0 +1,108 @@
+//! Under whose keys blocks verify, and how that changes.
+
+use std::collections::BTreeMap;
+
+use synod_crypto::VerifyingKey;
+use synod_types::NodeId;
+
+use crate::block::SealedBlock;
+use crate::genesis::NodeKeys;
+use crate::governance::GovernancePublic;
+use crate::header::BlockKind;
+
+/// Under whose keys the next block of a log verifies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signers {
+    keys: NodeKeys,
+    /// Keys that the last change of the node list took out. The engine may elect their nodes until it has left them
+    /// out too; they may then open a view, and no more: no transaction is sealed before the engine has followed.
+    retiring: BTreeMap<NodeId, VerifyingKey>,
+}
+
+impl Signers {
+    /// Those of a network that begins.
+    pub const fn new(keys: NodeKeys) -> Self {
+        Self { keys, retiring: BTreeMap::new() }
+    }
+
+    /// The keys in force.
+    pub const fn keys(&self) -> &NodeKeys {
+        &self.keys
+    }
+
+    /// After a governance transaction that says this.
+    pub(crate) fn after(&self, public: &GovernancePublic) -> Self {
+        let nodes = public.nodes.as_ref().unwrap_or(&self.keys.nodes).clone();
+        let service = public.service.as_ref().unwrap_or(&self.keys.service).clone();
+        let retiring = self.keys.nodes.iter().filter(|(id, key)| nodes.get(id) != Some(key));
+        Self { retiring: retiring.map(|(id, key)| (*id, key.clone())).collect(), keys: NodeKeys { service, nodes } }
+    }
+
+    pub(crate) fn has_retiring(&self) -> bool {
+        !self.retiring.is_empty()
+    }
+
+    pub(crate) fn without_retiring(&self) -> Self {
+        Self::new(self.keys.clone())
+    }
+}
+
+/// Keys under which a block may have been signed.
+pub trait MaySign {
+    /// The keys that the signer of `block` may have used; none if nobody of that name may sign it.
+    fn node_keys(&self, block: &SealedBlock) -> impl Iterator<Item = &VerifyingKey>;
+
+    /// The keys that the service may have used.
+    fn service_keys(&self) -> impl Iterator<Item = &VerifyingKey>;
+}
+
+impl MaySign for Signers {
+    fn node_keys(&self, block: &SealedBlock) -> impl Iterator<Item = &VerifyingKey> {
+        let signer = block.header.signer;
+        let retiring = (block.header.kind == BlockKind::ViewStart).then(|| self.retiring.get(&signer)).flatten();
+        self.keys.node(signer).into_iter().chain(retiring)
+    }
+
+    fn service_keys(&self) -> impl Iterator<Item = &VerifyingKey> {
+        std::iter::once(&self.keys.service)
+    }
+}
+
+/// Every key that was ever in force up to some tip: for blocks that are known by their place, and only have to be
+/// told from what somebody without any of these keys could have made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHistory {
+    services: Vec<VerifyingKey>,
+    nodes: BTreeMap<NodeId, Vec<VerifyingKey>>,
+}
+
+impl KeyHistory {
+    /// Of a network that begins.
+    pub fn new(keys: &NodeKeys) -> Self {
+        let nodes = keys.nodes.iter().map(|(id, key)| (*id, vec![key.clone()])).collect();
+        Self { services: vec![keys.service.clone()], nodes }
+    }
+
+    /// Notes keys that come into force.
+    pub fn note(&mut self, keys: &NodeKeys) {
+        if !self.services.contains(&keys.service) {
+            self.services.push(keys.service.clone());
+        }
+        for (id, key) in &keys.nodes {
+            let known = self.nodes.entry(*id).or_default();
+            if !known.contains(key) {
+                known.push(key.clone());
+            }
+        }
+    }
+}
+
+impl MaySign for KeyHistory {
+    fn node_keys(&self, block: &SealedBlock) -> impl Iterator<Item = &VerifyingKey> {
+        self.nodes.get(&block.header.signer).into_iter().flatten().rev()
+    }
+
+    fn service_keys(&self) -> impl Iterator<Item = &VerifyingKey> {
+        self.services.iter().rev()
+    }
+}
