@@ -20,6 +20,7 @@ use crate::hub::{Hub, ToHub};
 use crate::manager::Manager;
 use crate::manager_port::ManagerPort;
 use crate::peers::Peers;
+use crate::pool::Pools;
 use crate::service::Service;
 use crate::stream::HostSink;
 use crate::tls::{self, Credentials, NodeKeys, TlsSetupError};
@@ -219,7 +220,7 @@ where
     let mut start = Start::new(config, genesis)?;
     let kits = adapters_named(&setup.adapters, start.government().adapters().iter().map(String::as_str))?;
     let mut worker = Worker::new(&kits);
-    let service = Service::new(worker.reader(), manager.clone());
+    let service = Service::new(worker.reader(), manager.clone(), Pools::start().map_err(EnclaveError::Thread)?);
     replay(&mut start, &mut worker, &service);
     for record in records {
         start.push(record?)?;
@@ -256,13 +257,11 @@ fn not_valid<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -
 fn run_hub(hub: Hub, inbox: UnboundedReceiver<ToHub>) {
     let runtime = Builder::new_current_thread()
         .enable_time()
-        .max_blocking_threads(POOL_THREADS)
-        .thread_name("pool")
         .build()
         .expect("a runtime without sockets needs nothing that the system could refuse");
     runtime.block_on(hub.run(inbox));
-    // Sessions are dropped, which closes their connections; what still runs in the pool has nobody to tell.
-    runtime.shutdown_background();
+    // Sessions are dropped with the runtime, which closes their connections; what still runs in the
+    // pools has nobody to tell.
 }
 
 /// Tells the host that the enclave has stopped if its thread ends by a failed assertion: a node that
@@ -289,6 +288,3 @@ pub fn redact_panics() {
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, EnclaveError> {
     thread::Builder::new().name(name.into()).spawn(work).map_err(EnclaveError::Thread)
 }
-
-/// How many requests are planned or read beside the sessions' thread at once.
-const POOL_THREADS: usize = 2;

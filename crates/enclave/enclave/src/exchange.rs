@@ -84,8 +84,8 @@ enum Stage {
     Read(Bytes),
     /// A snapshot that holds the writes of the calls.
     Finish(Finish),
-    /// The pool's reply, as of this transaction.
-    Pool(TxId),
+    /// The pool's reply.
+    Pool,
     /// The node's answer; about this transaction, if about one.
     Query(Option<TxId>),
     /// Nothing any more.
@@ -165,7 +165,7 @@ impl Exchange {
             (Stage::Read(query), Event::Reached) => self.read(service, query),
             (Stage::Finish(finish), Event::Reached) => self.finish(service, finish),
             (Stage::Read(_) | Stage::Finish(_), Event::Expired) => fail(service, not_yet_applied()),
-            (Stage::Pool(txid), Event::Replied(reply)) => done(reply, Some(txid)),
+            (Stage::Pool, Event::Replied(reply, txid)) => done(reply, Some(txid)),
             _ => fail(service, internal("the request took an unforeseen turn")),
         };
         Some(step)
@@ -235,11 +235,15 @@ impl Exchange {
         if !frontend.takes_long(&query) {
             return done(frontend.read(&latest.state, &actor, &query), Some(txid));
         }
-        self.stage = Stage::Pool(txid);
+        self.stage = Stage::Pool;
         let service = Arc::clone(service);
-        Step::PoolRead(Box::new(move || match service.reader.frontend(adapter) {
-            Some(frontend) => Event::Replied(frontend.read(&latest.state, &actor, &query)),
-            None => Event::Failed,
+        Step::PoolRead(Box::new(move || {
+            // A job that waits keeps no snapshot: a later one is as good.
+            let (latest, txid) = service.snapshot();
+            match service.reader.frontend(adapter) {
+                Some(frontend) => Event::Replied(frontend.read(&latest.state, &actor, &query), txid),
+                None => Event::Failed,
+            }
         }))
     }
 
@@ -257,8 +261,8 @@ impl Exchange {
     }
 
     fn finish(&mut self, service: &Arc<Service>, finish: Finish) -> Step {
-        let (latest, txid, actor, adapter) = (service.reader.latest(), finish.txid, self.actor, self.adapter);
-        if latest.seqno < txid.seqno {
+        let (txid, actor, adapter) = (finish.txid, self.actor, self.adapter);
+        if service.reader.latest().seqno < txid.seqno {
             self.stage = Stage::Finish(finish);
             return Step::Wait(txid.seqno);
         }
@@ -267,15 +271,18 @@ impl Exchange {
         let inline = finish.replies.len() <= FINISH_INLINE_REPLIES_MAX && is_quick;
         let pool = Arc::clone(service);
         let job = move || match pool.reader.frontend(adapter) {
-            Some(frontend) => Event::Replied(frontend.finish(&latest.state, &actor, &finish.token, finish.replies)),
+            Some(frontend) => {
+                let latest = pool.reader.latest();
+                Event::Replied(frontend.finish(&latest.state, &actor, &finish.token, finish.replies), txid)
+            }
             None => Event::Failed,
         };
         if !inline {
-            self.stage = Stage::Pool(txid);
+            self.stage = Stage::Pool;
             return Step::PoolRead(Box::new(job));
         }
         match job() {
-            Event::Replied(reply) => done(reply, Some(txid)),
+            Event::Replied(reply, txid) => done(reply, Some(txid)),
             _ => fail(service, Refusal::NoSuchAdapter.into()),
         }
     }

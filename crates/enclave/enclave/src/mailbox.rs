@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use synod_node::{Answer, QueryAnswer, Refusal};
+use synod_types::TxId;
 use synod_worker::{Plan, Reply};
 
 /// Something that a request waited for.
@@ -12,8 +13,8 @@ use synod_worker::{Plan, Reply};
 pub enum Event {
     /// The pool planned it.
     Planned(Plan),
-    /// The pool answered it.
-    Replied(Reply),
+    /// The pool answered it, as of this transaction.
+    Replied(Reply, TxId),
     /// The pool failed.
     Failed,
     /// The node did it, or refused to.
@@ -100,6 +101,11 @@ impl PostOffice {
         if let Some(mailbox) = mailbox {
             mailbox.push(token as u32, event);
         }
+    }
+
+    /// Whether the session that `token` is for has not ended.
+    pub fn is_open(&self, token: u64) -> bool {
+        self.lock().open.contains_key(&mailbox_of(token))
     }
 
     /// How many mailboxes are open.

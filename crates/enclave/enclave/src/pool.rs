@@ -1,31 +1,135 @@
-//! Work that may take long, beside the thread that serves the sessions.
+//! Work that may take long, on threads of its own.
+//!
+//! Plans and reads have a pool each, so that no number of heavy reads keeps a write from being
+//! planned. A pool works in the order in which jobs come; each connection has only a few of its
+//! jobs in there at once ([`Turns`]), so that no connection's jobs keep those of others waiting
+//! for long. A job whose session has ended is not done.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{io, thread};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::exchange::Job;
 use crate::mailbox::{Event, PostOffice};
 
-/// Runs `job` on the runtime's blocking threads and delivers what it makes to `token`.
-pub fn run(office: Arc<PostOffice>, token: u64, job: Job) {
-    let mut reply = Reply { office, token, event: Some(Event::Failed) };
-    // Nobody waits for the task: its reply goes out however it ends.
-    drop(tokio::task::spawn_blocking(move || {
-        reply.event = Some(job());
-        drop(reply);
-    }));
+/// The pools of a node.
+#[derive(Debug)]
+pub struct Pools {
+    /// For plans: decoding and signatures of writes.
+    pub plans: Pool,
+    /// For reads of snapshots, and for answers made of many replies.
+    pub reads: Pool,
 }
 
-/// Delivers its event when dropped, also if the job panics or never runs.
-struct Reply {
+impl Pools {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// If the system has none to give.
+    pub fn start() -> io::Result<Self> {
+        Ok(Self { plans: Pool::start("plan", PLAN_THREADS)?, reads: Pool::start("read", READ_THREADS)? })
+    }
+}
+
+/// A few threads and the queue of their jobs. They end when this is dropped and the queue is empty.
+#[derive(Debug)]
+pub struct Pool(Sender<Work>);
+
+/// A job, and where its event goes: that is delivered when this is dropped, so also if the job
+/// panics or never runs.
+struct Work {
     office: Arc<PostOffice>,
     token: u64,
+    job: Option<Job>,
     event: Option<Event>,
+    /// The place among the jobs of its connection.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
-impl Drop for Reply {
+impl Pool {
+    fn start(name: &str, threads: usize) -> io::Result<Self> {
+        let (sender, queue) = channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..threads {
+            let queue = Arc::clone(&queue);
+            thread::Builder::new().name(name.into()).spawn(move || work(&queue))?;
+        }
+        Ok(Self(sender))
+    }
+
+    /// Runs `job` when a thread is free, and delivers what it makes to `token`. The connection gets
+    /// `turn` back first.
+    pub fn run(&self, office: Arc<PostOffice>, token: u64, job: Job, turn: OwnedSemaphorePermit) {
+        let work = Work { office, token, job: Some(job), event: Some(Event::Failed), turn: Some(turn) };
+        // The threads end only after the sender; if they were gone, the session would hear that it failed.
+        let _ = self.0.send(work);
+    }
+}
+
+fn work(queue: &Mutex<Receiver<Work>>) {
+    loop {
+        // The lock is let go before the job is run.
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(mut work) = next else { return };
+        if let Some(job) = work.job.take().filter(|_| work.office.is_open(work.token)) {
+            // What a job uses is either its own or only read.
+            work.event = Some(catch_unwind(AssertUnwindSafe(job)).unwrap_or(Event::Failed));
+        }
+    }
+}
+
+impl Drop for Work {
     fn drop(&mut self) {
+        self.turn = None;
         if let Some(event) = self.event.take() {
             self.office.deliver(self.token, event);
         }
     }
 }
+
+/// The jobs of one session that wait until fewer of them are in the pool.
+pub struct Turns {
+    free: Arc<Semaphore>,
+    waiting: VecDeque<(u32, Job)>,
+}
+
+impl Turns {
+    /// Lets so many jobs into the pool at once.
+    pub fn new(at_once: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(at_once)), waiting: VecDeque::new() }
+    }
+
+    /// Lets the job of request `seq` wait for its turn.
+    pub fn push(&mut self, seq: u32, job: Job) {
+        self.waiting.push_back((seq, job));
+    }
+
+    /// The next job and its place, if there are both.
+    pub fn next(&mut self) -> Option<(u32, Job, OwnedSemaphorePermit)> {
+        self.waiting.front()?;
+        let turn = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        self.waiting.pop_front().map(|(seq, job)| (seq, job, turn))
+    }
+}
+
+/// How many threads plan. With those that read they would take every core of a small machine; the
+/// system then gives each its share.
+const PLAN_THREADS: usize = 2;
+
+/// How many threads read.
+const READ_THREADS: usize = 2;
+
+/// The most plans of one connection in the pool at once: they take some hundred microseconds, and the
+/// threads are not to run dry before the session has brought more.
+pub const POOL_PLANS_MAX: usize = 16;
+
+/// The most reads of one connection in the pool at once: each may take a second, and others wait behind it.
+pub const POOL_READS_MAX: usize = 4;
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;

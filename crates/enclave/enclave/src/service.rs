@@ -12,6 +12,7 @@ use crate::http::error::Failure;
 use crate::mailbox::{Event, PostOffice};
 use crate::manager_port::ManagerPort;
 use crate::metrics::Metrics;
+use crate::pool::Pools;
 use crate::views::Views;
 use crate::waits::Waits;
 
@@ -33,6 +34,8 @@ pub struct Service {
     pub metrics: Metrics,
     /// Room for large bodies that are on their way in, in KiB.
     bodies: Arc<Semaphore>,
+    /// Threads for what may take long.
+    pub pools: Pools,
     read_indexes: Mutex<ReadIndexes>,
 }
 
@@ -47,7 +50,7 @@ struct ReadIndexes {
 
 impl Service {
     /// Sessions that are answered from `reader` and by `manager`; for nobody until there are actors.
-    pub fn new(reader: Reader, manager: ManagerPort) -> Self {
+    pub fn new(reader: Reader, manager: ManagerPort, pools: Pools) -> Self {
         Self {
             reader,
             actors: Actors::default(),
@@ -57,6 +60,7 @@ impl Service {
             views: Views::default(),
             metrics: Metrics::default(),
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX >> 10)),
+            pools,
             read_indexes: Mutex::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! A small world around sessions: a real worker with one adapter, and a node that commits on demand.
 
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use bytes::Bytes;
 use synod_kv::{Map, State, Tx, Value};
@@ -14,6 +14,7 @@ use synod_worker::{
 
 use crate::mailbox::Event;
 use crate::manager_port::{ManagerPort, ToManager};
+use crate::pool::Pools;
 use crate::service::Service;
 
 /// The actor that may do everything.
@@ -22,8 +23,34 @@ pub const ACTOR: ActorId = ActorId([1; 32]);
 const VALUES: Map<Bytes, Value> = Map::from_static("box.values");
 
 /// `PUT box/<key>` keeps the body, `GET box/<key>` gives it back, `POST box/<n>` makes n calls and adds up
-/// their replies, `GET box/slow` runs in the pool, `GET box/panic` panics there.
-struct BoxAdapter;
+/// their replies, `GET box/slow` runs in the pool, `GET box/panic` panics there, `GET box/held` stays there.
+struct BoxAdapter(Arc<Gate>);
+
+/// Holds reads until it is opened, and counts them.
+#[derive(Default)]
+pub struct Gate {
+    state: Mutex<(bool, usize)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    /// Lets all go on, from now on.
+    pub fn open(&self) {
+        self.state.lock().unwrap().0 = true;
+        self.changed.notify_all();
+    }
+
+    /// How many have come.
+    pub fn came(&self) -> usize {
+        self.state.lock().unwrap().1
+    }
+
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.1 += 1;
+        drop(self.changed.wait_while(state, |(is_open, _)| !*is_open).unwrap());
+    }
+}
 
 impl Adapter for BoxAdapter {
     fn genesis(&mut self, _: &mut Tx<'_>, _: &[u8]) -> Result<(), SetupError> {
@@ -56,6 +83,9 @@ impl Frontend for BoxAdapter {
 
     fn read(&self, state: &State, _: &ActorFacts, query: &[u8]) -> Reply {
         assert_ne!(query, b"panic", "as asked");
+        if query == b"held" {
+            self.0.pass();
+        }
         match VALUES.get(state, &Bytes::copy_from_slice(query)) {
             Ok(Some(value)) => Reply::new(200, ContentType::Binary, value.to_bytes()),
             _ => Reply::text(404, "nothing kept"),
@@ -63,7 +93,7 @@ impl Frontend for BoxAdapter {
     }
 
     fn takes_long(&self, query: &[u8]) -> bool {
-        query == b"slow" || query == b"panic"
+        [&b"slow"[..], b"panic", b"held"].contains(&query)
     }
 
     fn finish(&self, state: &State, _: &ActorFacts, _: &[u8], replies: Vec<Reply>) -> Reply {
@@ -74,19 +104,23 @@ impl Frontend for BoxAdapter {
 /// A service whose node is the test.
 pub struct World {
     pub service: Arc<Service>,
+    /// Where `GET box/held` waits.
+    pub gate: Arc<Gate>,
     worker: Mutex<Worker>,
     inbox: Mutex<Receiver<ToManager>>,
 }
 
 impl World {
     pub fn new() -> Self {
-        let kit = AdapterKit { name: "box", adapter: || Box::new(BoxAdapter), frontend: Arc::new(BoxAdapter) };
+        let gate = Arc::<Gate>::default();
+        let frontend = Arc::new(BoxAdapter(Arc::clone(&gate)));
+        let kit = AdapterKit { name: "box", adapter: || Box::new(BoxAdapter(Arc::default())), frontend };
         let worker = Worker::new(&[kit]);
         let (sender, inbox) = channel();
         let actor = ActorFacts { id: ACTOR, kind: ActorKind::Participant };
-        let service = Arc::new(Service::new(worker.reader(), ManagerPort::new(sender)));
+        let service = Arc::new(Service::new(worker.reader(), ManagerPort::new(sender), Pools::start().unwrap()));
         service.actors.replace([actor]);
-        let world = Self { service, worker: Mutex::new(worker), inbox: Mutex::new(inbox) };
+        let world = Self { service, gate, worker: Mutex::new(worker), inbox: Mutex::new(inbox) };
         let genesis = synod_kv::WriteSet::default();
         let write_sets = vec![synod_types::Encode::to_bytes(&genesis).into()];
         world.handle(ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets }));

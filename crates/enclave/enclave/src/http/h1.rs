@@ -29,7 +29,7 @@ use super::response::Response;
 use crate::exchange::{Arrived, Exchange, Step};
 use crate::ids::RequestIds;
 use crate::mailbox::{Event, Postbox};
-use crate::pool;
+use crate::pool::{POOL_PLANS_MAX, POOL_READS_MAX, Turns};
 use crate::scratch::read_scratch;
 use crate::service::Service;
 
@@ -57,6 +57,10 @@ pub struct Session<S> {
     unsubmitted: VecDeque<(u32, Option<ClientRequest>)>,
     /// Writes to be submitted together.
     batch: Vec<ClientRequest>,
+    /// Plans that wait for the pool.
+    plans: Turns,
+    /// Reads that wait for the pool.
+    reads: Turns,
     /// Bytes of answers.
     output: BytesMut,
     flushed: bool,
@@ -123,6 +127,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             in_flight_bytes: 0,
             unsubmitted: VecDeque::new(),
             batch: Vec::new(),
+            plans: Turns::new(POOL_PLANS_MAX),
+            reads: Turns::new(POOL_READS_MAX),
             output: BytesMut::new(),
             flushed: true,
             events: Vec::new(),
@@ -144,6 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             let fill = self.fill(cx)?;
             self.take_requests();
             self.submit();
+            self.run_jobs();
             self.answer();
             self.write(cx)?;
             if self.is_over() {
@@ -313,7 +320,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             Step::PoolPlan(job) => {
                 self.unsubmitted.push_back((seq, None));
-                return pool::run(Arc::clone(&self.service.office), token, job);
+                return self.plans.push(seq, job);
             }
             Step::Done(response) => {
                 let place = seq.wrapping_sub(self.first) as usize;
@@ -322,7 +329,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Step::Query(query) => self.service.manager.event(NodeEvent::Query { token, query }),
             Step::ReadIndex => self.service.read_index(token),
             Step::Wait(seqno) => self.service.wait(seqno, token),
-            Step::PoolRead(job) => pool::run(Arc::clone(&self.service.office), token, job),
+            Step::PoolRead(job) => self.reads.push(seq, job),
         }
         if let Some(place) = place {
             self.unsubmitted.remove(place);
@@ -336,6 +343,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         if !self.batch.is_empty() {
             self.service.manager.event(NodeEvent::Requests(std::mem::take(&mut self.batch)));
+        }
+    }
+
+    /// Lets jobs into the pools whose turn it is.
+    fn run_jobs(&mut self) {
+        let (office, pools) = (&self.service.office, &self.service.pools);
+        for (turns, pool) in [(&mut self.plans, &pools.plans), (&mut self.reads, &pools.reads)] {
+            while let Some((seq, job, turn)) = turns.next() {
+                pool.run(Arc::clone(office), self.postbox.token(seq), job, turn);
+            }
         }
     }
 

@@ -294,6 +294,47 @@ async fn a_read_that_takes_long_runs_in_the_pool_and_a_panic_there_is_an_error()
 }
 
 #[tokio::test]
+async fn heavy_reads_neither_keep_a_write_from_being_planned_nor_take_every_place_for_reads() {
+    let world = World::new();
+    let (mut heavy, mut light) = (client(&world), client(&world));
+    heavy.send(&get("held").repeat(100)).await;
+    wait_for(|| (world.gate.came() > 0).then_some(())).await;
+    light.send(&[put("a", &"x".repeat(100_000)), get("slow")].concat()).await;
+    let request = wait_for(|| world.submitted().pop()).await.remove(0);
+    world.commit(&request);
+    assert_eq!(light.statuses().await, [200]);
+    // The one connection has but a few jobs in the pool, and they are not done once it has ended.
+    heavy.session.abort();
+    settle().await;
+    world.gate.open();
+    let mut statuses = Vec::new();
+    while statuses.is_empty() {
+        statuses = light.statuses().await;
+    }
+    assert_eq!(statuses, [404]);
+    assert!(world.gate.came() <= POOL_READS_MAX, "{}", world.gate.came());
+}
+
+#[tokio::test]
+async fn jobs_beyond_the_places_of_a_connection_follow_as_places_become_free() {
+    let world = World::new();
+    let mut client = client(&world);
+    client.send(&[get("held").repeat(3 * POOL_READS_MAX), put("a", &"x".repeat(10_000)).repeat(3)].concat()).await;
+    world.gate.open();
+    let mut requests = Vec::new();
+    while requests.len() < 3 {
+        requests.extend(wait_for(|| world.submitted().into_iter().next()).await);
+    }
+    requests.iter().for_each(|request| world.commit(request));
+    let mut statuses = Vec::new();
+    while statuses.len() < 3 * POOL_READS_MAX + 3 {
+        statuses.extend(client.statuses().await);
+    }
+    assert_eq!(statuses[..3 * POOL_READS_MAX], [404; 3 * POOL_READS_MAX]);
+    assert_eq!(world.gate.came(), 3 * POOL_READS_MAX);
+}
+
+#[tokio::test]
 async fn a_read_waits_until_the_node_has_applied_enough() {
     let world = World::new();
     let mut client = client(&world);

@@ -20,9 +20,10 @@ use tokio::time::timeout;
 use super::error::Failure;
 use super::head::{HEAD_BYTES_MAX, REQUEST_TIME_MAX, Wishes, body_too_large, method, too_slow};
 use super::response::{Response, mime};
-use crate::exchange::{Arrived, Exchange, Step};
+use crate::exchange::{Arrived, Exchange, Job, Step};
 use crate::ids::RequestIds;
-use crate::pool;
+use crate::mailbox::PostOffice;
+use crate::pool::{POOL_PLANS_MAX, POOL_READS_MAX, Pool};
 use crate::service::Service;
 
 /// Serves `actor` over `io` until the connection ends.
@@ -41,7 +42,13 @@ where
         .max_header_list_size(HEAD_BYTES_MAX as u32);
     let mut connection = builder.handshake::<_, Bytes>(io).await.map_err(io::Error::other)?;
     let mut ids = RequestIds::new();
-    let bodies = Arc::new(Semaphore::new(BODIES_BYTES_MAX));
+    let shared = Arc::new(Shared {
+        service,
+        actor,
+        bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
+        plans: Arc::new(Semaphore::new(POOL_PLANS_MAX)),
+        reads: Arc::new(Semaphore::new(POOL_READS_MAX)),
+    });
     // Dropping the set ends all its tasks: a connection that ends leaves none behind.
     let mut streams = JoinSet::new();
     loop {
@@ -49,8 +56,7 @@ where
             accepted = connection.accept() => {
                 let Some(accepted) = accepted else { return Ok(()) };
                 let (request, respond) = accepted.map_err(io::Error::other)?;
-                let (service, bodies) = (Arc::clone(&service), Arc::clone(&bodies));
-                let stream = Stream { service, actor, own_id: ids.next_id(), bodies };
+                let stream = Stream { shared: Arc::clone(&shared), own_id: ids.next_id() };
                 streams.spawn(stream.serve(request, respond));
             }
             // A stream whose task has failed is reset, and that tells the client.
@@ -59,12 +65,21 @@ where
     }
 }
 
-struct Stream {
+/// What the streams of one connection share.
+struct Shared {
     service: Arc<Service>,
     actor: ActorId,
-    own_id: synod_types::RequestId,
-    /// Room for bodies of this connection, in bytes.
+    /// Room for bodies, in bytes.
     bodies: Arc<Semaphore>,
+    /// Places for plans in the pool.
+    plans: Arc<Semaphore>,
+    /// Places for reads in the pool.
+    reads: Arc<Semaphore>,
+}
+
+struct Stream {
+    shared: Arc<Shared>,
+    own_id: synod_types::RequestId,
 }
 
 /// A body, and the room that it takes.
@@ -84,7 +99,7 @@ impl Stream {
             Ok(Some((head, body))) => self.exchange(&head, &body.bytes).await,
             Ok(None) => return,
             Err(failure) => {
-                self.service.metrics.failures.count();
+                self.shared.service.metrics.failures.count();
                 Response { reply: failure.reply(), txid: None }
             }
         };
@@ -119,10 +134,10 @@ impl Stream {
             return Err(body_too_large());
         }
         if body.node_room.is_none() && size > STREAM_WINDOW_BYTES as usize {
-            body.node_room = self.service.room(limits::REQUEST_BODY_BYTES_MAX)?;
+            body.node_room = self.shared.service.room(limits::REQUEST_BODY_BYTES_MAX)?;
         }
         let permits = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        let more = Arc::clone(&self.bodies).try_acquire_many_owned(permits);
+        let more = Arc::clone(&self.shared.bodies).try_acquire_many_owned(permits);
         let more = more.map_err(|_| Failure::from(Refusal::TooManyPending))?;
         match &mut body.room {
             Some(room) => room.merge(more),
@@ -133,11 +148,12 @@ impl Stream {
     }
 
     async fn exchange(&self, head: &Head, body: &[u8]) -> Response {
-        let (service, postbox) = (&self.service, self.service.office.open());
+        let (shared, service) = (&self.shared, &self.shared.service);
+        let postbox = service.office.open();
         let token = postbox.token(0);
         let Head { method, target, wishes } = head;
         let arrived =
-            Arrived { actor: self.actor, method: *method, target, wishes: *wishes, own_id: self.own_id, body };
+            Arrived { actor: shared.actor, method: *method, target, wishes: *wishes, own_id: self.own_id, body };
         let (mut exchange, mut step) = Exchange::begin(service, &arrived);
         loop {
             match step {
@@ -148,7 +164,8 @@ impl Stream {
                 Step::Query(query) => service.manager.event(NodeEvent::Query { token, query }),
                 Step::ReadIndex => service.read_index(token),
                 Step::Wait(seqno) => service.wait(seqno, token),
-                Step::PoolPlan(job) | Step::PoolRead(job) => pool::run(Arc::clone(&service.office), token, job),
+                Step::PoolPlan(job) => run(&shared.plans, &service.pools.plans, &service.office, token, job).await,
+                Step::PoolRead(job) => run(&shared.reads, &service.pools.reads, &service.office, token, job).await,
             }
             step = loop {
                 let mut events = Vec::new();
@@ -159,6 +176,12 @@ impl Stream {
             };
         }
     }
+}
+
+/// Runs `job` in `pool` once the connection has a place there.
+async fn run(places: &Arc<Semaphore>, pool: &Pool, office: &Arc<PostOffice>, token: u64, job: Job) {
+    let place = Arc::clone(places).acquire_owned().await;
+    pool.run(Arc::clone(office), token, job, place.expect("these semaphores are never closed"));
 }
 
 struct Head {

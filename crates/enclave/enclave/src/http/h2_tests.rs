@@ -109,3 +109,24 @@ async fn one_connection_has_room_for_so_many_bytes_of_bodies_and_gets_it_back_wi
     world.commit(&world.submitted()[0][0]);
     assert_eq!(again.await.unwrap().0, 200);
 }
+
+#[tokio::test]
+async fn heavy_reads_of_one_connection_take_but_a_few_places_in_the_pool() {
+    let world = World::new();
+    let mut client = connect(&world).await;
+    let heavy: Vec<_> = (0..50).map(|_| send(&mut client, "GET", "/app/box/held", b"")).collect();
+    let mut other = connect(&world).await;
+    let write = send(&mut other, "PUT", "/app/box/a", &[b'x'; 10_000]);
+    let mut requests = Vec::new();
+    while requests.is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        requests = world.submitted().concat();
+    }
+    world.commit(&requests[0]);
+    assert_eq!(write.await.unwrap().0, 200);
+    assert!(world.gate.came() <= POOL_READS_MAX);
+    world.gate.open();
+    for pending in heavy {
+        assert_eq!(pending.await.unwrap().0, 404);
+    }
+}
