@@ -179,3 +179,15 @@ async fn a_refused_receipt_says_why_and_what_to_do() {
     assert_eq!(error.to_string(), "node 1 refused: the transaction is not committed (NotCommitted, status 404)");
     assert_eq!(error.hint(), "wait");
 }
+
+#[tokio::test]
+async fn a_reused_request_id_is_told_by_its_code_and_not_sent_again() {
+    let world = World::new();
+    let refusal = br#"{"error":{"code":"RequestIdReused","message":"the id was used for another request","hint":"x"}}"#;
+    let server = Server::start(&world, |_| Deed::Answer(422, "", refusal.to_vec())).await;
+    let client = Client::new(world.network(&[&server])).unwrap();
+    let response = client.send(Request::put("/app/log/1", "other")).await.unwrap();
+    assert!(!response.is_success());
+    assert_eq!(response.summary(), "the id was used for another request (RequestIdReused, status 422)");
+    assert_eq!(server.seen().len(), 1);
+}

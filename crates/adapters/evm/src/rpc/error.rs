@@ -85,6 +85,8 @@ impl RpcError {
         let code = match refused {
             TxRefused::Signed(crate::signed::SignedRefused::Malformed(_)) => INVALID_PARAMS,
             TxRefused::Broken(_) => INTERNAL,
+            // Tools that send again after a lost answer look for what every Ethereum node says then.
+            TxRefused::AlreadyKnown => SERVER,
             _ => REJECTED,
         };
         Self::new(code, refused.to_string())

@@ -7,6 +7,7 @@
 //! node is done once.
 
 mod forward;
+mod request_id;
 mod server;
 
 use std::io;

@@ -82,7 +82,7 @@ async fn calls_reach_the_live_instance_and_one_connection_serves_many() {
 }
 
 #[tokio::test]
-async fn a_transaction_whose_node_is_lost_goes_to_the_next_under_the_id_that_its_hash_gives() {
+async fn a_transaction_whose_node_is_lost_goes_to_the_next_under_the_same_id() {
     let world = World::new();
     let lost = Server::start(&world, |_| Deed::Close).await;
     let live = Server::start(&world, accept()).await;
@@ -97,17 +97,19 @@ async fn a_transaction_whose_node_is_lost_goes_to_the_next_under_the_id_that_its
     assert!(ids[0].is_some() && ids.iter().all(|other| *other == ids[0]), "{ids:?}");
 }
 
-#[test]
-fn an_id_follows_from_the_transactions_alone() {
-    let id = |body: Value| forward::request_id(body.to_string().as_bytes());
-    let send = |raw: &str, id: u64| json!({"id": id, "method": "eth_sendRawTransaction", "params": [raw]});
-    assert_eq!(id(send("0x01", 1)), id(send("0x01", 2)));
-    assert_ne!(id(send("0x01", 1)), id(send("0x02", 1)));
-    assert_eq!(id(json!([send("0x01", 1)])), id(send("0x01", 1)));
-    assert_ne!(id(json!([send("0x01", 1), send("0x02", 2)])), id(json!([send("0x02", 2), send("0x01", 1)])));
-    assert_eq!(id(json!({"id": 1, "method": "eth_call", "params": ["eth_sendRawTransaction"]})), None);
-    assert_eq!(id(send("no digits", 1)), None);
-    assert_eq!(forward::request_id(b"eth_sendRawTransaction"), None);
+#[tokio::test]
+async fn a_request_id_that_was_used_for_another_request_is_an_error_at_once() {
+    let world = World::new();
+    let node = Server::start(&world, |_| {
+        let body = br#"{"error":{"code":"RequestIdReused","message":"the request id was used for another request"}}"#;
+        Deed::Answer(422, "", body.to_vec())
+    })
+    .await;
+    let mut stream = TcpStream::connect(start(world.network(&[&node])).await).await.unwrap();
+    let answer = ask(&mut stream, "POST", "", &transaction(1)).await.json();
+    let message = "the request id was used for another request (RequestIdReused, status 422)";
+    assert_eq!(answer["error"], json!({"code": -32_600, "message": message}));
+    assert_eq!(node.seen().len(), 1, "sending it again would change nothing");
 }
 
 #[tokio::test]

@@ -1,0 +1,173 @@
+//! The id under which the nodes do a body of transactions once, however often and wherever it is sent.
+//!
+//! It follows from what the body asks for: the instance and, in order, the method and the parameters of
+//! each request, byte for byte. A tool that lost its answer and sends the same again is given what the
+//! first attempt led to. JSON-RPC's own ids are left out, because an answer is put together under those of
+//! the body that it answers. Two bodies that differ in anything else are two requests: what a transaction
+//! of one says of the other is then `already known`, as on any Ethereum node.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use synod_crypto::sha256;
+use synod_types::RequestId;
+
+/// The id of `body` for `instance`; `None` if it holds no transaction.
+pub fn request_id(instance: &str, body: &[u8]) -> Option<RequestId> {
+    // Most bodies are reads: look before parsing. A name with escapes is not found, and gets an id at random.
+    let is_named = body.windows(SEND_RAW.len()).any(|window| window == SEND_RAW.as_bytes());
+    if !is_named {
+        return None;
+    }
+    let items = match serde_json::from_slice::<Vec<&RawValue>>(body) {
+        Ok(items) => items,
+        Err(_) => vec![serde_json::from_slice(body).ok()?],
+    };
+    let items: Vec<Item<'_>> = items.into_iter().map(Item::read).collect();
+    if !items.iter().any(Item::is_transaction) {
+        return None;
+    }
+    let mut parts = Parts(DOMAIN.to_vec());
+    parts.push(instance.as_bytes());
+    items.iter().for_each(|item| item.put(&mut parts));
+    let digest = sha256(&[&parts.0]);
+    Some(RequestId(digest.0[..RequestId::SIZE].try_into().expect("a digest is longer than an id")))
+}
+
+/// One request of a body, as far as it decides what the nodes do.
+enum Item<'a> {
+    Call {
+        method: Cow<'a, str>,
+        params: Option<&'a RawValue>,
+    },
+    /// No JSON-RPC request, or one under an id that the nodes refuse: it is answered, and nothing is done.
+    Refused(&'a RawValue),
+}
+
+impl<'a> Item<'a> {
+    fn read(json: &'a RawValue) -> Self {
+        match serde_json::from_str(json.get()) {
+            Ok(Call { id, method: Some(method), params }) if id.is_none_or(is_scalar) => Self::Call { method, params },
+            _ => Self::Refused(json),
+        }
+    }
+
+    fn is_transaction(&self) -> bool {
+        matches!(self, Self::Call { method, .. } if method == SEND_RAW)
+    }
+
+    fn put(&self, parts: &mut Parts) {
+        let (kind, name, content) = match self {
+            Self::Call { method, params: None } => (b"c", method.as_ref(), ""),
+            Self::Call { method, params: Some(params) } => (b"p", method.as_ref(), params.get()),
+            Self::Refused(json) => (b"r", "", json.get()),
+        };
+        parts.push(kind);
+        parts.push(name.as_bytes());
+        parts.push(content.as_bytes());
+    }
+}
+
+/// A request as the nodes read it.
+#[derive(Deserialize)]
+struct Call<'a> {
+    #[serde(default, borrow, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+}
+
+/// Null is not the same as nothing.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+fn is_scalar(json: &RawValue) -> bool {
+    !json.get().starts_with(['{', '['])
+}
+
+/// Bytes to hash, each part behind its size, so that no two lists of parts give the same bytes.
+struct Parts(Vec<u8>);
+
+impl Parts {
+    fn push(&mut self, part: &[u8]) {
+        self.0.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(part);
+    }
+}
+
+const SEND_RAW: &str = "eth_sendRawTransaction";
+
+/// Keeps these ids apart from those that other clients of the same participant make.
+const DOMAIN: &[u8] = b"synod gateway transactions v2\0";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn id(body: &Value) -> Option<RequestId> {
+        request_id("main", body.to_string().as_bytes())
+    }
+
+    fn send(raw: &str, id: u64) -> Value {
+        json!({"id": id, "method": "eth_sendRawTransaction", "params": [raw]})
+    }
+
+    fn pending(address: &str, id: u64) -> Value {
+        json!({"id": id, "method": "eth_getTransactionCount", "params": [address, "pending"]})
+    }
+
+    #[test]
+    fn the_same_requests_have_one_id_whatever_json_rpc_calls_them() {
+        let batch = |first: u64| json!([send("0x01", first), pending("0xa", first + 1), send("0x02", first + 2)]);
+        assert!(id(&batch(1)).is_some());
+        assert_eq!(id(&batch(1)), id(&batch(7)));
+        assert_eq!(id(&send("0x01", 1)), id(&send("0x01", 2)));
+        assert_eq!(id(&json!([send("0x01", 1)])), id(&send("0x01", 1)), "one transaction is the same one in a batch");
+    }
+
+    #[test]
+    fn whatever_else_differs_makes_another_request() {
+        let bodies = [
+            send("0x01", 1),
+            send("0x02", 1),
+            json!([send("0x01", 1), send("0x02", 2)]),
+            json!([send("0x02", 1), send("0x01", 2)]),
+            json!([send("0x01", 1), pending("0xa", 2)]),
+            json!([pending("0xa", 1), send("0x01", 2)]),
+            json!([send("0x01", 1), pending("0xb", 2)]),
+            json!([send("0x01", 1), pending("0xa", 2), pending("0xa", 3)]),
+            json!([send("0x01", 1), {"id": 2, "method": "eth_chainId"}]),
+            json!([send("0x01", 1), {"id": 2, "method": "eth_chainId", "params": null}]),
+            json!([send("0x01", 1), {"id": 2, "method": "eth_chainId", "params": []}]),
+            json!([send("0x01", 1), 2]),
+            // The nodes refuse such an id without a look at the method.
+            json!([send("0x01", 1), {"id": [2], "method": "eth_getTransactionCount", "params": ["0xa", "pending"]}]),
+        ];
+        let mut ids: Vec<_> = bodies.iter().map(|body| id(body).unwrap_or_else(|| panic!("no id: {body}")).0).collect();
+        ids.push(request_id("other", bodies[0].to_string().as_bytes()).unwrap().0);
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), bodies.len() + 1);
+    }
+
+    #[test]
+    fn numbers_that_are_alike_only_when_rounded_are_told_apart() {
+        let body = |number: &str| format!(r#"[{},{{"id":2,"method":"m","params":[{number}]}}]"#, send("0x01", 1));
+        let id = |number: &str| request_id("main", body(number).as_bytes());
+        assert_ne!(id("36893488147419103233"), id("36893488147419103234"));
+    }
+
+    #[test]
+    fn a_body_without_a_transaction_has_no_id_of_its_own() {
+        assert_eq!(id(&json!({"id": 1, "method": "eth_call", "params": ["eth_sendRawTransaction"]})), None);
+        assert_eq!(id(&json!({"id": {}, "method": "eth_sendRawTransaction", "params": ["0x01"]})), None);
+        assert_eq!(id(&json!([])), None);
+        assert_eq!(request_id("main", b"eth_sendRawTransaction"), None);
+    }
+}
