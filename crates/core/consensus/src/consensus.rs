@@ -306,6 +306,11 @@ impl Consensus {
         Ok(())
     }
 
+    /// Nobody waits any longer for the read with this `context`: it is not told, and its room is free.
+    pub fn forget_read(&mut self, context: u64) {
+        self.reads.forget(context);
+    }
+
     /// Hands leadership to `to`: no proposals are taken until it leads, or the least election
     /// timeout has passed.
     ///

@@ -41,6 +41,12 @@ impl Reads {
         room
     }
 
+    /// Drops a read. The question that it waits behind is put no more once nobody is left behind it.
+    pub fn forget(&mut self, context: u64) {
+        self.asked.retain(|asked| *asked != context);
+        self.waiting.retain(|waiting| *waiting != context);
+    }
+
     /// The question to put now, if none is open and some read waits.
     pub fn open(&mut self) -> Option<ReadContext> {
         if !self.asked.is_empty() || self.waiting.is_empty() {
@@ -98,6 +104,23 @@ mod tests {
         assert_eq!(reads.answered(first), [0; 0], "an answer counts once");
         let second = reads.open().unwrap();
         assert_eq!(reads.answered(second), [2, 3]);
+    }
+
+    #[test]
+    fn a_forgotten_read_is_not_told_and_gives_its_room_back() {
+        let mut reads = Reads::new(NodeId(1), 7, 10);
+        (0..READS_MAX as u64).for_each(|context| assert!(reads.add(context)));
+        assert!(!reads.add(u64::MAX));
+        reads.forget(0);
+        assert!(reads.add(u64::MAX));
+        reads.waiting.truncate(2);
+        let first = reads.open().unwrap();
+        reads.add(9);
+        reads.forget(1);
+        assert_eq!(reads.answered(first), [2]);
+        let second = reads.open().unwrap();
+        reads.forget(9);
+        assert_eq!((reads.next_retry(), reads.answered(second)), (None, vec![]));
     }
 
     #[test]
