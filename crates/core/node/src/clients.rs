@@ -86,10 +86,10 @@ impl Node {
         self.inbox.recall(now, leader);
         let mut expired = self.inbox.expired(now);
         expired.extend(self.layers.expired(|waiting| waiting.deadline <= now));
-        expired.extend(self.reads.expired(now));
         for waiting in expired {
             self.respond(waiting, Err(Refusal::NoLeader));
         }
+        self.expire_reads(now, Refusal::NoLeader);
     }
 
     /// Stops in good order: a leader with a peer to lead hands over first.
@@ -116,10 +116,10 @@ impl Node {
         self.stopped = true;
         let mut waiting = self.inbox.drain();
         waiting.extend(self.layers.all_waiting());
-        waiting.extend(self.reads.expired(Time(u64::MAX)));
         for waiting in waiting {
             self.respond(waiting, Err(Refusal::Stopping));
         }
+        self.expire_reads(Time(u64::MAX), Refusal::Stopping);
         self.flush_answers();
         self.actions.push_back(Action::Stop { reason });
     }

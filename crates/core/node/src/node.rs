@@ -18,7 +18,7 @@ use crate::layers::Layers;
 use crate::leader::Leadership;
 use crate::peer::{Held, PeerMessage};
 use crate::probe::Probe;
-use crate::queries::Reads;
+use crate::reads::Reads;
 use crate::requests::RequestTable;
 use crate::resume::{Memory, Resuming, check_held};
 use crate::sealing::Seals;
@@ -98,10 +98,10 @@ impl Node {
             Event::Requests(requests) => requests.into_iter().for_each(|request| {
                 self.admit(now, Origin::Client(request.token), request);
             }),
-            Event::Query { token, query } => self.on_query(token, query),
+            Event::Query { token, query } => self.on_query(now, token, query),
             Event::Executed(executed) => self.on_executed(executed),
             Event::Persisted(ticket) => self.on_persisted(ticket),
-            Event::LedgerRead { ticket, records } => self.on_ledger_read(ticket, records),
+            Event::LedgerRead { ticket, records } => self.on_ledger_read(now, ticket, records),
             Event::Timeout => {}
             Event::Shutdown => self.on_shutdown(now),
         }
@@ -110,7 +110,11 @@ impl Node {
 
     /// The next thing to do, if any.
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front();
+        if action.is_none() {
+            self.reads.actions_are_taken();
+        }
+        action
     }
 
     /// When to say [`Event::Timeout`] if nothing else happens before.
@@ -120,7 +124,8 @@ impl Node {
             Engine::Resuming { resuming, .. } => Some(resuming.wakes_at()),
             Engine::Running(consensus) => consensus.poll_timeout(),
         };
-        [engine, self.block_closes_at(), self.expiry_at, self.stopping].into_iter().flatten().min()
+        let opens_at = self.reads.opens_at();
+        [engine, self.block_closes_at(), self.expiry_at, self.stopping, opens_at].into_iter().flatten().min()
     }
 
     /// How the node is.
@@ -169,6 +174,7 @@ impl Node {
         if self.stopping.is_some_and(|at| at <= now) {
             self.stop(StopReason::Shutdown);
         }
+        self.open_next_read();
     }
 
     /// Works off what the event set in motion, then sends the answers that came of it.
@@ -177,7 +183,8 @@ impl Node {
         self.work_off_effects(now);
         self.pump(now);
         self.work_off_effects(now);
-        self.expiry_at = if self.inbox.is_idle() { None } else { self.expiry_at.or(Some(now.after(EXPIRY_INTERVAL))) };
+        let nobody_waits = self.inbox.is_idle() && self.reads.is_idle();
+        self.expiry_at = if nobody_waits { None } else { self.expiry_at.or(Some(now.after(EXPIRY_INTERVAL))) };
         self.flush_answers();
     }
 

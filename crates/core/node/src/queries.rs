@@ -1,77 +1,27 @@
 //! Questions about this node and its ledger, and what is read back from disk to answer them.
 
-use std::collections::BTreeMap;
-
 use synod_ledger::{Opened, SealedBlock};
-use synod_types::boundary::{LedgerRange, LogRecord, Ticket};
+use synod_types::boundary::{LogRecord, Ticket};
 use synod_types::{LogIndex, Seqno, Time, TxId, Untrusted};
 
 use crate::event::{Action, Answer, Query, QueryAnswer, Refusal, TxStatus};
 use crate::follower::replies;
-use crate::inbox::Waiting;
+use crate::inbox::{PATIENCE, Waiting};
 use crate::node::{Engine, Node};
+use crate::reads::{Came, ClientRead, Purpose, Whose};
 use crate::requests::RequestKey;
 
-/// What waits for the ledger, or for the engine's word on a read.
-#[derive(Debug, Default)]
-pub struct Reads {
-    last_ticket: u64,
-    pending: BTreeMap<Ticket, Purpose>,
-    /// Queries that wait for the engine to confirm its leadership, and for that entry to be committed here.
-    indexes: BTreeMap<u64, Option<LogIndex>>,
-}
-
-/// Why the ledger is read.
-#[derive(Debug)]
-enum Purpose {
-    /// A lagging follower needs entries from here on.
-    Peer { from: LogIndex },
-    /// A receipt was asked for.
-    Receipt { token: u64, txid: TxId },
-    /// A request was retried after its block had committed.
-    Retry { waiting: Box<Waiting>, key: RequestKey, txid: TxId },
-}
-
-/// The most reads that clients may cause at once: each holds a block in memory when it is answered.
-const CLIENT_READS_MAX: usize = 256;
-
-/// How many bytes of entries are read at once for a lagging follower: a few messages' worth.
-const PEER_READ_BYTES_MAX: usize = 4 << 20;
-
-impl Reads {
-    fn begin(&mut self, purpose: Purpose, range: LedgerRange) -> Action {
-        self.last_ticket += 1;
-        let ticket = Ticket(self.last_ticket);
-        self.pending.insert(ticket, purpose);
-        Action::ReadLedger { ticket, range }
-    }
-
-    fn is_full(&self) -> bool {
-        self.pending.len() + self.indexes.len() >= CLIENT_READS_MAX
-    }
-
-    /// Takes out the retries that have waited too long.
-    pub fn expired(&mut self, now: Time) -> Vec<Waiting> {
-        let late = |purpose: &Purpose| matches!(purpose, Purpose::Retry { waiting, .. } if waiting.deadline <= now);
-        let expired = self.pending.extract_if(.., |_, purpose| late(purpose));
-        expired
-            .filter_map(|(_, purpose)| if let Purpose::Retry { waiting, .. } = purpose { Some(*waiting) } else { None })
-            .collect()
-    }
-}
-
 impl Node {
-    pub(crate) fn on_query(&mut self, token: u64, query: Query) {
+    pub(crate) fn on_query(&mut self, now: Time, token: u64, query: Query) {
         let result = match query {
             Query::Status => Ok(QueryAnswer::Status(self.status())),
             Query::Transaction(txid) => Ok(QueryAnswer::Transaction(self.transaction_status(txid))),
-            Query::Receipt(_) | Query::ReadIndex if self.reads.is_full() => Err(Refusal::TooManyPending),
             Query::Receipt(txid) if self.transaction_status(txid) != TxStatus::Committed => Err(Refusal::NotCommitted),
             Query::Receipt(txid) => {
-                let read = self.reads.begin(Purpose::Receipt { token, txid }, LedgerRange::Covering(txid.seqno));
-                return self.actions.push_back(read);
+                let read = ClientRead { txid, purpose: Purpose::Receipt { token }, deadline: now.after(PATIENCE) };
+                return self.read_for_client(read);
             }
-            Query::ReadIndex => match self.begin_read_index(token) {
+            Query::ReadIndex => match self.begin_read_index(now, token) {
                 Ok(()) => return,
                 Err(refusal) => Err(refusal),
             },
@@ -79,10 +29,13 @@ impl Node {
         self.actions.push_back(Action::Answer { token, result });
     }
 
-    fn begin_read_index(&mut self, token: u64) -> Result<(), Refusal> {
+    fn begin_read_index(&mut self, now: Time, token: u64) -> Result<(), Refusal> {
         let Engine::Running(consensus) = &mut self.engine else { return Err(Refusal::NoLeader) };
-        consensus.read_index(token).map_err(|_| Refusal::TooManyPending)?;
-        self.reads.indexes.insert(token, None);
+        self.reads.ask_index(now, token)?;
+        if consensus.read_index(token).is_err() {
+            self.reads.forget_index(token);
+            return Err(Refusal::TooManyPending);
+        }
         Ok(())
     }
 
@@ -94,9 +47,7 @@ impl Node {
 
     /// The engine says that a read may be served once entry `index` is committed here.
     pub(crate) fn on_read_ready(&mut self, token: u64, index: LogIndex) {
-        if let Some(wanted) = self.reads.indexes.get_mut(&token) {
-            *wanted = Some(index);
-        }
+        self.reads.index_ready(token, index);
         self.answer_read_indexes();
     }
 
@@ -104,17 +55,14 @@ impl Node {
     pub(crate) fn answer_read_indexes(&mut self) {
         let committed = self.chain.committed().record.index;
         let txid = self.history.committed();
-        let ready: Vec<_> =
-            self.reads.indexes.extract_if(.., |_, wanted| wanted.is_some_and(|index| index <= committed)).collect();
-        for (token, _) in ready {
+        for token in self.reads.take_indexes(committed) {
             self.actions.push_back(Action::Answer { token, result: Ok(QueryAnswer::ReadIndex(txid)) });
         }
     }
 
     /// The engine lacks entries for a lagging follower.
     pub(crate) fn read_for_peer(&mut self, from: LogIndex, to: LogIndex) {
-        let range = LedgerRange::Indexes { from, to, bytes_max: PEER_READ_BYTES_MAX };
-        let read = self.reads.begin(Purpose::Peer { from }, range);
+        let read = self.reads.begin_for_peer(from, to);
         self.actions.push_back(read);
     }
 
@@ -124,42 +72,78 @@ impl Node {
             return done.waiting.push(waiting);
         }
         let view = self.history.view(seqno).expect("what is neither in a layer nor committed was forgotten");
-        if self.reads.is_full() {
-            return self.respond(waiting, Err(Refusal::TooManyPending));
-        }
-        let purpose = Purpose::Retry { waiting: Box::new(waiting), key, txid: TxId::new(view, seqno) };
-        let read = self.reads.begin(purpose, LedgerRange::Covering(seqno));
-        self.actions.push_back(read);
+        let deadline = waiting.deadline;
+        let purpose = Purpose::Retry { waiting: Box::new(waiting), key };
+        self.read_for_client(ClientRead { txid: TxId::new(view, seqno), purpose, deadline });
     }
 
-    pub(crate) fn on_ledger_read(&mut self, ticket: Ticket, records: Result<Vec<Untrusted<LogRecord>>, String>) {
-        match self.reads.pending.remove(&ticket) {
-            Some(Purpose::Peer { from }) => self.on_peer_records(from, records.unwrap_or_default()),
-            Some(Purpose::Receipt { token, txid }) => {
-                let covering = self.covering(txid, records);
+    fn read_for_client(&mut self, read: ClientRead) {
+        match self.reads.ask(read) {
+            Ok(()) => self.actions.extend(self.reads.begin_next()),
+            Err(refused) => self.refuse_read(refused.purpose, Refusal::TooManyPending),
+        }
+    }
+
+    fn refuse_read(&mut self, purpose: Purpose, refusal: Refusal) {
+        match purpose {
+            Purpose::Receipt { token } => self.actions.push_back(Action::Answer { token, result: Err(refusal) }),
+            Purpose::Retry { waiting, .. } => self.respond(*waiting, Err(refusal)),
+        }
+    }
+
+    /// Tells those whose reads wait longer than allowed at `now` that they wait in vain.
+    pub(crate) fn expire_reads(&mut self, now: Time, refusal: Refusal) {
+        for purpose in self.reads.expired(now) {
+            self.refuse_read(purpose, refusal);
+        }
+        for token in self.reads.expired_indexes(now) {
+            if let Engine::Running(consensus) = &mut self.engine {
+                consensus.forget_read(token);
+            }
+            self.actions.push_back(Action::Answer { token, result: Err(refusal) });
+        }
+    }
+
+    pub(crate) fn on_ledger_read(
+        &mut self,
+        now: Time,
+        ticket: Ticket,
+        records: Result<Vec<Untrusted<LogRecord>>, String>,
+    ) {
+        if let Whose::Peer(from, records) = self.reads.came(now, ticket, records) {
+            self.on_peer_records(from, records.unwrap_or_default());
+        }
+        self.actions.extend(self.reads.begin_next());
+    }
+
+    /// Opens one block that was read for a client, if it is time for one, and answers from it.
+    pub(crate) fn open_next_read(&mut self) {
+        let Some(came) = self.reads.next_to_open() else { return };
+        self.answer_from(came);
+        self.actions.extend(self.reads.begin_next());
+    }
+
+    fn answer_from(&mut self, came: Came) {
+        let (ClientRead { txid, purpose, .. }, record) = came.into_record();
+        let covering = record.and_then(|record| self.covering(txid, record));
+        match purpose {
+            Purpose::Receipt { token } => {
                 let receipt = covering.and_then(|(block, opened)| self.seals.receipt(&block, &opened, txid.seqno));
                 let result = receipt.map(QueryAnswer::Receipt).ok_or(Refusal::LedgerUnreadable);
                 self.actions.push_back(Action::Answer { token, result });
             }
-            Some(Purpose::Retry { waiting, key, txid }) => {
-                let content = self.covering(txid, records).and_then(|(_, opened)| opened.content);
+            Purpose::Retry { waiting, key } => {
+                let content = covering.and_then(|(_, opened)| opened.content);
                 let mut done = content.into_iter().flat_map(|content| content.requests);
                 let done = done.find(|done| self.requests.key(done.actor.id, done.request_id) == key);
                 let answer = done.map(|done| Answer { txid, replies: replies(&done) }).ok_or(Refusal::LedgerUnreadable);
                 self.respond(*waiting, answer);
             }
-            // Its client has given up meanwhile.
-            None => {}
         }
     }
 
     /// The block that holds the committed transaction `txid`, checked: the host may have handed over anything.
-    fn covering(
-        &self,
-        txid: TxId,
-        records: Result<Vec<Untrusted<LogRecord>>, String>,
-    ) -> Option<(SealedBlock, Opened)> {
-        let record = records.ok()?.into_iter().next()?;
+    fn covering(&self, txid: TxId, record: Untrusted<LogRecord>) -> Option<(SealedBlock, Opened)> {
         record.check(|record| self.seals.covering(&record, txid).ok_or(())).ok()
     }
 

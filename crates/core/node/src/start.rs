@@ -29,7 +29,7 @@ use crate::layers::Layers;
 use crate::node::{Engine, Node};
 use crate::peer::Held;
 use crate::probe::NoProbe;
-use crate::queries::Reads;
+use crate::reads::Reads;
 use crate::requests::RequestTable;
 use crate::resume::{Memory, Resuming};
 use crate::sealing::{CheckRefused, Seals};

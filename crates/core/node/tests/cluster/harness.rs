@@ -1,6 +1,6 @@
 //! Nodes and workers joined by an instant network, each on an instant disk.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use synod_crypto::{ActorKey, NodeKey, ServiceKey, SessionKeys, x509};
@@ -26,6 +26,10 @@ struct Machine {
 pub struct Cluster {
     machines: BTreeMap<NodeId, Machine>,
     events: VecDeque<(NodeId, Event)>,
+    /// From whom to whom nothing gets through.
+    blocked: BTreeSet<(NodeId, NodeId)>,
+    /// The most reads for clients that one node had under way at once.
+    pub reads_at_once: usize,
     now: Time,
     kits: Vec<AdapterKit>,
     keys: BTreeMap<NodeId, NodeKey>,
@@ -81,6 +85,8 @@ impl Cluster {
         let mut cluster = Self {
             machines,
             events: VecDeque::new(),
+            blocked: BTreeSet::new(),
+            reads_at_once: 0,
             now,
             kits: kits.clone(),
             keys,
@@ -164,6 +170,36 @@ impl Cluster {
         self.run_until(|cluster| cluster.query_answers.remove(&token))
     }
 
+    /// Asks all `queries` at once, and waits for all answers; they come in the order of the questions.
+    pub fn query_many(&mut self, node: NodeId, queries: &[Query]) -> Vec<Result<QueryAnswer, Refusal>> {
+        for query in queries {
+            let token = self.next_token();
+            self.events.push_back((node, Event::Query { token, query: *query }));
+        }
+        self.run_until(|cluster| (cluster.query_answers.len() == queries.len()).then_some(()));
+        std::mem::take(&mut self.query_answers).into_values().collect()
+    }
+
+    /// Lets nothing through between nodes of the one side and nodes of the other.
+    pub fn part(&mut self, one: &[NodeId], other: &[NodeId]) {
+        for (a, b) in one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b))) {
+            self.blocked.extend([(a, b), (b, a)]);
+        }
+        let blocked = &self.blocked;
+        let gets_through = |to: NodeId, event: &Event| match event {
+            Event::PeerMessage { from, .. } | Event::PeerConnected(from) => !blocked.contains(&(*from, to)),
+            _ => true,
+        };
+        self.events.retain(|(to, event)| gets_through(*to, event));
+    }
+
+    /// Lets everything through again, over new channels.
+    pub fn join(&mut self) {
+        for (from, to) in std::mem::take(&mut self.blocked) {
+            self.events.push_back((to, Event::PeerConnected(from)));
+        }
+    }
+
     fn next_token(&mut self) -> u64 {
         self.last_token += 1;
         self.last_token
@@ -235,8 +271,10 @@ impl Cluster {
         machine.node = Some(start.finish(self.now, machine.vote.clone().map(Untrusted::new)).unwrap());
         self.work_off_actions(id);
         for peer in self.nodes().filter(|peer| *peer != id).collect::<Vec<_>>() {
-            self.events.push_back((id, Event::PeerConnected(peer)));
-            self.events.push_back((peer, Event::PeerConnected(id)));
+            if !self.blocked.contains(&(id, peer)) {
+                self.events.push_back((id, Event::PeerConnected(peer)));
+                self.events.push_back((peer, Event::PeerConnected(id)));
+            }
         }
     }
 
@@ -266,12 +304,15 @@ impl Cluster {
         let Some(running) = &mut self.machines.get_mut(&node).unwrap().node else { return };
         running.handle(self.now, event);
         self.work_off_actions(node);
+        let reads = self.events.iter().filter(|(to, event)| *to == node && matches!(event, Event::LedgerRead { .. }));
+        self.reads_at_once = self.reads_at_once.max(reads.count());
     }
 
     fn work_off_actions(&mut self, id: NodeId) {
         let machine = self.machines.get_mut(&id).unwrap();
         while let Some(action) = machine.node.as_mut().and_then(Node::poll_action) {
             match action {
+                Action::Send { to, .. } if self.blocked.contains(&(id, to)) => {}
                 Action::Send { to, bytes } => {
                     self.events.push_back((to, Event::PeerMessage { from: id, bytes: Untrusted::new(bytes) }));
                 }

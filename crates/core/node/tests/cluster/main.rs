@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 mod harness;
+mod reads;
 
 use synod_node::{Query, QueryAnswer, Refusal, Role, TxStatus};
 use synod_types::TxId;
