@@ -122,7 +122,19 @@ pub enum ToHost {
     Stopped {
         /// For the operator; holds nothing private.
         reason: String,
+        /// Whether it may be started from the same disk again.
+        restart: Restart,
     },
+}
+
+/// Whether a node that has stopped may be started from the same disk again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// It may: it was asked to stop, or another start may mend what went wrong.
+    Allowed,
+    /// It must not: the network has shown that the disk was rolled back, and another start might find a peer that
+    /// has forgotten what it saw.
+    Refused,
 }
 
 /// Which part of the log to read.

@@ -18,6 +18,12 @@ impl Failure {
         Self { error: error.into(), hint: hint.into(), exit: 1 }
     }
 
+    /// The same, with an exit status of its own.
+    #[must_use]
+    pub fn with_exit(self, exit: u8) -> Self {
+        Self { exit, ..self }
+    }
+
     /// Writes the error, its causes and the hint to standard error.
     pub fn report(&self) -> ExitCode {
         eprint!("{self}");

@@ -1,7 +1,7 @@
 //! What goes into a node and what comes out.
 
 use bytes::Bytes;
-use synod_types::boundary::{Append, LedgerRange, LogRecord, Ticket};
+use synod_types::boundary::{Append, LedgerRange, LogRecord, Restart, Ticket};
 use synod_types::{ActorId, AdapterId, NodeId, RequestId, TxId, Untrusted, View};
 use synod_worker::{Executed, Reply, ToWorker};
 
@@ -271,7 +271,7 @@ impl TryFrom<u8> for Refusal {
     }
 }
 
-/// Why a node stopped.
+/// Why a node stopped. [`StopReason::restart`] says what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StopReason {
     /// It was asked to.
@@ -309,4 +309,14 @@ pub enum StopReason {
         /// The view on disk.
         own_view: u64,
     },
+}
+
+impl StopReason {
+    /// Whether the node may be started from the same disk again.
+    pub const fn restart(&self) -> Restart {
+        match self {
+            Self::Shutdown => Restart::Allowed,
+            Self::DiskRolledBack { .. } | Self::VoteRolledBack { .. } => Restart::Refused,
+        }
+    }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use synod_crypto::{NodeKey, ServiceKey, SessionKeys, sha256};
 use synod_ledger::{GenesisPublic, SealedBlock, check_genesis};
 use synod_node::{Action, Config, Event, GenesisRefused, Node, Start, StartError, Times, adapters_named};
-use synod_types::boundary::{LogRecord, ToEnclave, ToHost};
+use synod_types::boundary::{LogRecord, Restart, ToEnclave, ToHost};
 use synod_types::{ActorId, Decode, NodeId, Untrusted};
 use synod_worker::{AdapterKit, Worker};
 use tokio::runtime::Builder;
@@ -163,11 +163,14 @@ impl Enclave {
         spawn("manager", move || {
             let _stopper = stopper;
             let hub = manager.hub.clone();
-            let reason = manager.run(&manager_inbox);
+            let stop = manager.run(&manager_inbox);
             // The sessions first send what they have; if they are gone, there is nothing to send.
             let _ = hub.send(ToHub::Stop);
             let _ = sessions.join();
-            host(ToHost::Stopped { reason });
+            host(match stop {
+                Some(stop) => ToHost::Stopped { reason: stop.to_string(), restart: stop.restart() },
+                None => ToHost::Stopped { reason: "every other part is gone".into(), restart: Restart::Allowed },
+            });
         })?;
         Ok(Self { id, port })
     }
@@ -271,7 +274,8 @@ struct Stopper(HostSink);
 impl Drop for Stopper {
     fn drop(&mut self) {
         if thread::panicking() {
-            (self.0)(ToHost::Stopped { reason: "an assertion failed; the log names its place".into() });
+            let reason = "an assertion failed; the log names its place".into();
+            (self.0)(ToHost::Stopped { reason, restart: Restart::Allowed });
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use synod_node::{Action, Event, Node, Probe, Role, Stage};
+use synod_node::{Action, Event, Node, Probe, Role, Stage, StopReason};
 use synod_types::boundary::{Append, Ticket, ToHost};
 use synod_types::{Seqno, TxId};
 use synod_worker::ToWorker;
@@ -37,12 +37,12 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// Works until the node stops, and says why it did.
-    pub fn run(mut self, inbox: &Receiver<ToManager>) -> String {
+    /// Works until the node stops, and says why it did; `None` if every other part is gone.
+    pub fn run(mut self, inbox: &Receiver<ToManager>) -> Option<StopReason> {
         self.node.set_probe(BlockProbe { service: Arc::clone(&self.service), last: Instant::now() });
         let mut figures = Figures::default();
         loop {
-            let Some(first) = self.wait(inbox) else { return "every other part is gone".into() };
+            let first = self.wait(inbox)?;
             let mut requests = Vec::new();
             let mut others = Vec::new();
             let rest = std::iter::from_fn(|| inbox.try_recv().ok()).take(MESSAGES_AT_ONCE);
@@ -62,7 +62,7 @@ impl Manager {
                 self.handle(message, &mut figures);
             }
             if let Some(reason) = self.act(&mut figures) {
-                return reason;
+                return Some(reason);
             }
         }
     }
@@ -99,7 +99,7 @@ impl Manager {
     }
 
     /// Does all that the node wants done; gives the reason if it stopped.
-    fn act(&mut self, figures: &mut Figures) -> Option<String> {
+    fn act(&mut self, figures: &mut Figures) -> Option<StopReason> {
         let mut to_worker = Vec::new();
         let mut responses = Vec::new();
         let mut stopped = None;
@@ -124,7 +124,7 @@ impl Manager {
                 Action::Respond(more) => responses.extend(more),
                 Action::Answer { token, result } => self.to_hub(ToHub::Answer { token, result }),
                 Action::Committed(txid) => self.committed(txid, figures),
-                Action::Stop { reason } => stopped = Some(reason.to_string()),
+                Action::Stop { reason } => stopped = Some(reason),
             }
         }
         // After the views of what it commits are known, since sessions see a snapshot as soon as it is there.

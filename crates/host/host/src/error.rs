@@ -40,7 +40,36 @@ pub enum HostError {
         /// Why.
         source: io::Error,
     },
+    /// The network has shown that this node's disk was rolled back.
+    #[error("the network refuses this node: {reason}")]
+    SlotRefused {
+        /// What it has shown.
+        reason: String,
+    },
+    /// An earlier run left the mark that forbids a start, and nobody has removed it.
+    #[error("{path} forbids a start: {text}")]
+    StartForbidden {
+        /// The mark.
+        path: PathBuf,
+        /// What it says.
+        text: String,
+    },
     /// The ledger's files cannot be used, or a write to them failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+}
+
+impl HostError {
+    /// Whether the node must not be started from this directory again until an operator has looked: a supervisor
+    /// that tries again could do harm.
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::SlotRefused { .. } | Self::StartForbidden { .. } => true,
+            Self::Ledger(error) => matches!(error, LedgerError::SyncFailed { .. }),
+            Self::ConfigUnreadable { .. }
+            | Self::ConfigNotValid { .. }
+            | Self::AddressNotAvailable { .. }
+            | Self::SetupFailed { .. } => false,
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use synod_types::boundary::{Door, ToEnclave, ToHost};
+use synod_types::boundary::{Door, Restart, ToEnclave, ToHost};
 use synod_types::{NodeId, Untrusted};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -18,7 +18,7 @@ use crate::disk::{self, Job};
 use crate::ledger::{Ledger, Records};
 use crate::network::{self, Network, Sink};
 use crate::record::Recorder;
-use crate::{HostError, NodeConfig};
+use crate::{HostError, NodeConfig, refused};
 
 /// A host that holds its directory and its ports, and waits for the enclave.
 #[derive(Debug)]
@@ -60,9 +60,12 @@ impl Host {
     /// Locks and checks the ledger's directory, cuts a torn tail, and takes the ports.
     ///
     /// # Errors
-    /// If another process holds the directory, a file in it is damaged, or a port is taken.
+    /// If another process holds the directory, a file in it is damaged, a port is taken, or an earlier run left
+    /// the mark that forbids a start.
     pub fn open(config: NodeConfig) -> Result<Self, HostError> {
-        let ledger = Ledger::open(&config.directory, config.network, config.durability)?;
+        refused::check(&config.directory)?;
+        let ledger = Ledger::open(&config.directory, config.network, config.durability).map_err(HostError::from);
+        let ledger = ledger.inspect_err(|error| refused::mark_if_final(&config.directory, error))?;
         let clients = network::listen(&config.client_address)?;
         let peers = network::listen(&config.peer_address)?;
         let recorder = config.record_boundary.as_deref().map(Recorder::create).transpose()?.map(Arc::new);
@@ -115,8 +118,19 @@ impl Host {
     /// `stop` completes, the enclave is asked to stop. Messages go to `to_enclave`, which must not block.
     ///
     /// # Errors
-    /// If the disk or the setup fails; nothing that was not persisted has then been reported as persisted.
+    /// If the disk or the setup fails, or the network refuses the node; nothing that was not persisted has then been
+    /// reported as persisted. After an error that [is final](HostError::is_final) the directory bears the mark that
+    /// forbids another start.
     pub fn run(
+        self,
+        to_enclave: impl Fn(ToEnclave) + Send + Sync + 'static,
+        stop: impl Future<Output = ()>,
+    ) -> Result<String, HostError> {
+        let directory = self.config.directory.clone();
+        self.carry(to_enclave, stop).inspect_err(|error| refused::mark_if_final(&directory, error))
+    }
+
+    fn carry(
         self,
         to_enclave: impl Fn(ToEnclave) + Send + Sync + 'static,
         stop: impl Future<Output = ()>,
@@ -134,16 +148,16 @@ impl Host {
         let disk = disk.map_err(failed("the disk thread"))?;
 
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed("the runtime"))?;
-        let reason = runtime.block_on(async {
+        let end = runtime.block_on(async {
             let network = Network::new(&config, Arc::clone(&sink));
             for (listener, door) in [(clients, Door::Client), (peers, Door::Peer)] {
                 let listener = tokio::net::TcpListener::from_std(listener).map_err(failed("a listener"))?;
                 tokio::spawn(network.clone().accept(listener, door));
             }
             tokio::spawn(network.clone().sweep());
-            let reason = serve(&network, &mut from_enclave, &sink, stop, &mut disk_ended).await?;
+            let end = serve(&network, &mut from_enclave, &sink, stop, &mut disk_ended).await?;
             finish(&network, &mut from_enclave).await;
-            Ok::<_, HostError>(reason)
+            Ok::<_, HostError>(end)
         })?;
         // The receiver may be gone only if the thread has ended, which the join shows.
         let _ = port.disk.send(Job::Stop);
@@ -154,7 +168,10 @@ impl Host {
         if let Some(recorder) = recorder {
             recorder.flush();
         }
-        Ok(reason)
+        match end {
+            End { reason, restart: Restart::Allowed } => Ok(reason),
+            End { reason, restart: Restart::Refused } => Err(HostError::SlotRefused { reason }),
+        }
     }
 }
 
@@ -185,6 +202,19 @@ fn recording(to_enclave: impl Fn(ToEnclave) + Send + Sync + 'static, recorder: O
 
 type DiskEnded = oneshot::Receiver<Result<(), crate::LedgerError>>;
 
+/// How the enclave has ended.
+struct End {
+    reason: String,
+    restart: Restart,
+}
+
+impl End {
+    /// An end that says nothing of the disk.
+    fn because(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), restart: Restart::Allowed }
+    }
+}
+
 /// Carries out messages until the enclave has stopped or the disk has failed.
 async fn serve(
     network: &Network,
@@ -192,7 +222,7 @@ async fn serve(
     sink: &Sink,
     stop: impl Future<Output = ()>,
     disk_ended: &mut DiskEnded,
-) -> Result<String, HostError> {
+) -> Result<End, HostError> {
     tokio::pin!(stop);
     let mut deadline = None;
     let mut messages = Vec::new();
@@ -200,25 +230,26 @@ async fn serve(
         tokio::select! {
             count = from_enclave.recv_many(&mut messages, MESSAGES_AT_ONCE) => {
                 if count == 0 {
-                    return Ok("the enclave is gone".into());
+                    return Ok(End::because("the enclave is gone"));
                 }
                 for message in messages.drain(..) {
                     match message {
-                        ToHost::Stopped { reason } => return Ok(reason),
+                        ToHost::Stopped { reason, restart } => return Ok(End { reason, restart }),
                         other => network.handle(other),
                     }
                 }
             }
             result = &mut *disk_ended => match result {
                 Ok(Err(error)) => return Err(error.into()),
-                Ok(Ok(())) | Err(_) => return Ok("the disk thread has ended".into()),
+                Ok(Ok(())) | Err(_) => return Ok(End::because("the disk thread has ended")),
             },
             () = &mut stop, if deadline.is_none() => {
                 deadline = Some(Instant::now() + STOP_TIME_MAX);
                 sink(ToEnclave::Shutdown);
             }
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                return Ok(format!("the enclave did not stop within {} s", STOP_TIME_MAX.as_secs()));
+                let reason = format!("the enclave did not stop within {} s", STOP_TIME_MAX.as_secs());
+                return Ok(End::because(reason));
             }
         }
     }

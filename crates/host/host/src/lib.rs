@@ -28,6 +28,7 @@ mod host;
 mod ledger;
 mod network;
 mod record;
+mod refused;
 mod sync;
 mod vote;
 

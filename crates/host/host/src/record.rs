@@ -32,7 +32,7 @@ impl Recorder {
                     self.write(&format!("> record {}", record.index), &record.payload);
                 }
             }
-            ToHost::Stopped { reason } => self.write("> stopped", reason.as_bytes()),
+            ToHost::Stopped { reason, .. } => self.write("> stopped", reason.as_bytes()),
             other => self.write(&format!("> {other:?}"), b""),
         }
     }

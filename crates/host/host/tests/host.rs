@@ -8,9 +8,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use synod_host::{Host, HostError, HostPort, NodeConfig};
+use synod_host::{Host, HostError, HostPort, LedgerError, NodeConfig};
 use synod_types::boundary::{
-    Append, CONNECTION_WINDOW_BYTES, ConnectionId, Door, EntryKind, LedgerRange, LogRecord, Ticket, ToEnclave, ToHost,
+    Append, CONNECTION_WINDOW_BYTES, ConnectionId, Door, EntryKind, LedgerRange, LogRecord, Restart, Ticket, ToEnclave,
+    ToHost,
 };
 use synod_types::{LogIndex, NodeId, Seqno, View};
 use tempfile::TempDir;
@@ -92,7 +93,7 @@ impl World {
     fn stop(mut self) -> (String, TempDir) {
         let _ = self.stop.take().unwrap().send(());
         while !matches!(self.next(), ToEnclave::Shutdown) {}
-        self.port.send(ToHost::Stopped { reason: "as asked".into() });
+        self.port.send(ToHost::Stopped { reason: "as asked".into(), restart: Restart::Allowed });
         (self.ended.join().unwrap().unwrap(), self.directory)
     }
 }
@@ -261,6 +262,47 @@ fn a_failed_write_stops_the_host_and_is_not_reported_as_persisted() {
     world.port.send(ToHost::Append(Append { ticket: Ticket(2), records: vec![record(7)], ..Append::default() }));
     assert!(matches!(world.ended.join().unwrap(), Err(HostError::Ledger(_))));
     assert!(world.messages.try_iter().next().is_none());
+}
+
+#[test]
+fn after_a_failed_sync_the_directory_is_not_started_from_until_the_mark_is_removed() {
+    // What is written to /dev/null cannot be synced: shown for the vote, and for the chunk that is appended to.
+    let vote = Append { vote: Some(Bytes::from_static(b"vote")), ..Append::default() };
+    let records = Append { records: vec![record(2)], ..Append::default() };
+    for (file, append) in [("vote.new", vote), ("ledger_00000000000000000001.chunk", records)] {
+        let world = start("");
+        world.port.send(ToHost::Append(Append { records: vec![record(1)], ..Append::default() }));
+        assert!(matches!(world.next(), ToEnclave::Persisted { .. }));
+        let (_, directory) = world.stop();
+        let ledger = directory.path().join("ledger");
+        let whole = std::fs::read(ledger.join("ledger_00000000000000000001.chunk")).unwrap();
+
+        let world = start_in(directory, "", None);
+        let _ = std::fs::remove_file(ledger.join(file));
+        std::os::unix::fs::symlink("/dev/null", ledger.join(file)).unwrap();
+        world.port.send(ToHost::Append(append));
+        let error = world.ended.join().unwrap().unwrap_err();
+        assert!(matches!(error, HostError::Ledger(LedgerError::SyncFailed { .. })) && error.is_final(), "{error}");
+        assert!(world.messages.try_iter().next().is_none(), "not persisted");
+
+        std::fs::remove_file(ledger.join(file)).unwrap();
+        std::fs::write(ledger.join("ledger_00000000000000000001.chunk"), whole).unwrap();
+        let error = Host::open(config(&world.directory, "")).unwrap_err();
+        assert!(matches!(&error, HostError::StartForbidden { text, .. } if text.contains("cannot sync")), "{error}");
+        std::fs::remove_file(ledger.join("refused")).unwrap();
+        start_in(world.directory, "", None).stop();
+    }
+}
+
+#[test]
+fn a_node_that_the_network_refuses_is_not_started_from_the_same_disk_again() {
+    let world = start("");
+    let reason = "the disk was rolled back".to_owned();
+    world.port.send(ToHost::Stopped { reason, restart: Restart::Refused });
+    let error = world.ended.join().unwrap().unwrap_err();
+    assert!(matches!(&error, HostError::SlotRefused { reason } if reason == "the disk was rolled back"), "{error}");
+    let error = Host::open(config(&world.directory, "")).unwrap_err();
+    assert!(matches!(&error, HostError::StartForbidden { text, .. } if text.contains("rolled back")), "{error}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use synod_enclave::{Enclave, Setup};
-use synod_host::{Host, HostError, NodeConfig, terminated};
+use synod_host::{Host, HostError, LedgerError, NodeConfig, terminated};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
@@ -28,7 +28,7 @@ pub fn run(args: &NodeRunArgs) -> Result<ExitCode, Failure> {
     let dir = &args.dir;
     let config =
         NodeConfig::load(&dir.join(NODE_CONFIG)).hint("name a node's directory, as synod sandbox makes them")?;
-    let host = Host::open(config).map_err(|error| Failure::new(explained(&error), host_hint(&error)))?;
+    let host = Host::open(config).map_err(|error| host_failure(&error))?;
     let vote = host.vote().hint("look at the disk of the ledger's directory")?;
     let to_host = host.port();
     let setup = Setup {
@@ -51,7 +51,7 @@ pub fn run(args: &NodeRunArgs) -> Result<ExitCode, Failure> {
     let port = enclave.port();
     let reason = host
         .run(move |message| port.send(message), stop(args.supervised, Arc::clone(&asked)))
-        .map_err(|error| Failure::new(explained(&error), host_hint(&error)))?;
+        .map_err(|error| host_failure(&error))?;
     tracing::info!(%reason, "stopped");
     if asked.load(Ordering::Relaxed) {
         return Ok(ExitCode::SUCCESS);
@@ -92,10 +92,19 @@ fn write_log() {
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(to_people).with_writer(std::io::stderr).init();
 }
 
-fn explained(error: &HostError) -> String {
-    match std::error::Error::source(error) {
+fn host_failure(error: &HostError) -> Failure {
+    let explained = match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
+    };
+    Failure::new(explained, host_hint(error)).with_exit(host_exit(error))
+}
+
+const fn host_exit(error: &HostError) -> u8 {
+    match error {
+        HostError::Ledger(LedgerError::SyncFailed { .. }) => DISK_FAILED,
+        HostError::SlotRefused { .. } | HostError::StartForbidden { .. } => REFUSED,
+        _ => 1,
     }
 }
 
@@ -104,6 +113,15 @@ const fn host_hint(error: &HostError) -> &'static str {
         HostError::AddressNotAvailable { .. } => "stop what holds the port, or change it in node.toml of every node",
         HostError::ConfigUnreadable { .. } | HostError::ConfigNotValid { .. } => "put node.toml right",
         HostError::SetupFailed { .. } => "let the process open more files and threads",
+        HostError::SlotRefused { .. } => {
+            "keep the directory; put back the newest copy of its ledger, then remove the file `refused` in it"
+        }
+        HostError::StartForbidden { .. } => {
+            "do away with what it names, then remove that file; see the operators' guide"
+        }
+        HostError::Ledger(LedgerError::SyncFailed { .. }) => {
+            "replace or check the disk, start the machine anew, then remove the file `refused` in the ledger's directory"
+        }
         HostError::Ledger(_) => {
             "see whether another process runs this node; synod ledger verify tells whether its files are whole"
         }
@@ -131,3 +149,9 @@ impl Drop for PidFile<'_> {
 }
 
 const PID: &str = "pid";
+
+/// Exit status: a sync failed. A start from the same disk may count on what is not there.
+pub const DISK_FAILED: u8 = 74;
+
+/// Exit status: the network refuses this node, or an earlier run left the mark that says so.
+pub const REFUSED: u8 = 77;

@@ -48,7 +48,7 @@ pub async fn sandbox(args: SandboxArgs, json: bool) -> Result<ExitCode, Failure>
 
     let supervisor = Supervisor::start(nodes);
     let served = tokio::spawn(gateway.serve());
-    let outcome = work(&args, json, &dir, network, &rpc_url).await;
+    let outcome = work(&args, json, &dir, network, &rpc_url, &supervisor).await;
     served.abort();
     let stopping = output::spinner("stopping the nodes");
     supervisor.stop().await;
@@ -63,9 +63,10 @@ async fn work(
     dir: &NetworkDir,
     network: Network,
     rpc_url: &str,
+    supervisor: &Supervisor,
 ) -> Result<ExitCode, Failure> {
     tokio::select! {
-        ready = wait_until_ready(network.clone(), dir.path()) => ready?,
+        ready = wait_until_ready(network.clone(), dir.path(), supervisor) => ready?,
         () = signals::stop() => return Ok(ExitCode::from(exec::STOPPED)),
     }
     if let Some(command) = &args.exec {
@@ -94,12 +95,20 @@ fn prepare(dir: &NetworkDir, args: &SandboxArgs) -> Result<Vec<NodeDir>, Failure
     dir.configure(count, args)
 }
 
-async fn wait_until_ready(network: Network, dir: &Path) -> Result<(), Failure> {
+async fn wait_until_ready(network: Network, dir: &Path, supervisor: &Supervisor) -> Result<(), Failure> {
+    let count = network.nodes.len();
     let options = ClientOptions { answer_within: Duration::from_secs(1), ..ClientOptions::default() };
     let client = Client::with_options(network, options)?;
     let waiting = output::spinner("waiting until the nodes have a leader");
     let since = Instant::now();
-    while !node::ask(&client).await.is_ready() {
+    while !node::ask(&client).await.is_ready_but_for(supervisor.given_up()) {
+        let given_up = supervisor.given_up();
+        if 2 * (count - given_up) <= count {
+            return Err(Failure::new(
+                format!("{given_up} of {count} nodes are not started again, and the others are no majority"),
+                "the lines before name them and their logs",
+            ));
+        }
         if since.elapsed() > READY_WITHIN {
             return Err(Failure::new(
                 format!("the nodes have no leader after {} s", READY_WITHIN.as_secs()),

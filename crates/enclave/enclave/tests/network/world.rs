@@ -233,7 +233,7 @@ impl MemoryHost {
                 let records = Ok(log.iter().filter(wanted).cloned().map(Untrusted::new).collect());
                 self.send(ToEnclave::LedgerRead { ticket, records });
             }
-            ToHost::Stopped { reason } => *self.stopped.lock().unwrap() = Some(reason),
+            ToHost::Stopped { reason, .. } => *self.stopped.lock().unwrap() = Some(reason),
         }
     }
 
