@@ -45,6 +45,8 @@ pub struct Session<S> {
     /// What the front of `input` is part of.
     reading: Reading,
     intake: Intake,
+    /// Whether whole requests may be left in `input`, because there was no room for more.
+    is_left: bool,
     /// Whether the client waits for our word before it sends the body.
     continue_due: bool,
     /// Requests without a sent answer, oldest first.
@@ -121,6 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             input: BytesMut::new(),
             reading: Reading::START,
             intake: Intake::Open,
+            is_left: false,
             continue_due: false,
             slots: VecDeque::new(),
             first: 0,
@@ -156,7 +159,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             if self.is_over() {
                 return Pin::new(&mut self.io).poll_shutdown(cx);
             }
-            if self.is_full() || fill == Fill::Empty {
+            let may_take = !self.is_full() && (fill == Fill::Some || self.is_left);
+            if !may_take && !self.is_answer_due() {
                 ready!(self.slow.poll(cx));
                 self.refuse(too_slow());
             }
@@ -167,7 +171,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn is_over(&self) -> bool {
-        self.intake != Intake::Open && self.slots.is_empty() && self.output.is_empty() && self.flushed
+        let is_answered = self.slots.is_empty() && self.output.is_empty() && self.flushed;
+        self.intake != Intake::Open && !self.is_left && is_answered
+    }
+
+    /// Whether an answer can be written at once: there was more than is written in one round.
+    fn is_answer_due(&self) -> bool {
+        self.output.is_empty() && self.slots.front().is_some_and(|slot| slot.response.is_some())
     }
 
     /// Takes in what happened elsewhere.
@@ -213,7 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
-    /// Takes every whole request out of the input.
+    /// Takes every whole request out of the input, as far as there is room.
     fn take_requests(&mut self) {
         let mut input = std::mem::take(&mut self.input);
         let before = self.slots.len();
@@ -224,6 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Err(failure) => self.refuse(failure),
             }
         }
+        self.is_left = self.is_full() && self.intake != Intake::Stopped && !input.is_empty();
         let unfinished = !input.is_empty() || matches!(self.reading, Reading::Chunked { .. });
         self.slow.watch(self.slots.len() == before, unfinished && !self.is_full() && self.intake == Intake::Open);
         if self.intake != Intake::Stopped && !input.is_empty() {

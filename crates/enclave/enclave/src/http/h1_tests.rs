@@ -230,6 +230,21 @@ async fn no_more_requests_are_in_flight_than_the_limit_and_the_rest_follow() {
 }
 
 #[tokio::test]
+async fn more_requests_than_the_limit_in_one_write_are_all_answered_also_if_the_client_ends_with_them() {
+    let world = World::new();
+    let text = "GET / HTTP/1.1\r\nhost: a\r\n\r\n".repeat(10_000);
+    for ends in [false, true] {
+        let mut client = connect(&world, ACTOR, 4 << 20);
+        client.far.write_all(text.as_bytes()).await.unwrap();
+        if ends {
+            client.far.shutdown().await.unwrap();
+        }
+        assert_eq!(client.statuses().await, vec![404; 10_000]);
+        assert_eq!(client.is_closed().await, ends);
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_reads_nothing_costs_bounded_memory_and_is_served_when_it_reads() {
     let world = World::new();
     let mut client = connect(&world, ACTOR, 1 << 16);
