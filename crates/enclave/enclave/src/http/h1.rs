@@ -20,12 +20,12 @@ use synod_node::{ClientRequest, Event as NodeEvent};
 use synod_types::{ActorId, limits};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::chunked::Chunked;
 use super::error::Failure;
-use super::head::{Facts, Framing, Head, REQUEST_TIME_MAX, malformed, parse, too_slow};
+use super::head::{Facts, Framing, Head, malformed, parse, too_slow};
 use super::response::Response;
+use super::slow::Slow;
 use crate::exchange::{Arrived, Exchange, Step};
 use crate::ids::RequestIds;
 use crate::mailbox::{Event, Postbox};
@@ -409,39 +409,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.slots.len() >= IN_FLIGHT_MAX
             || self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX
             || self.output.len() >= OUTPUT_BYTES_MAX
-    }
-}
-
-/// Notices a client that takes too long to send one request.
-#[derive(Default)]
-struct Slow {
-    deadline: Option<Instant>,
-    alarm: Option<Pin<Box<Sleep>>>,
-}
-
-impl Slow {
-    /// Takes in whether a request is unfinished, and whether it is the same one as before.
-    fn watch(&mut self, same: bool, unfinished: bool) {
-        if !unfinished {
-            self.deadline = None;
-        } else if self.deadline.is_none() || !same {
-            self.deadline = Some(Instant::now() + REQUEST_TIME_MAX);
-        }
-    }
-
-    /// Ready when the time is over.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.deadline else { return Poll::Pending };
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        while alarm.as_mut().poll(cx).is_ready() {
-            // The alarm is set again only when it goes off, because most requests finish long before.
-            if Instant::now() >= deadline {
-                self.deadline = None;
-                return Poll::Ready(());
-            }
-            alarm.as_mut().reset(deadline);
-        }
-        Poll::Pending
     }
 }
 

@@ -6,4 +6,5 @@ pub mod h1;
 pub mod h2;
 pub mod head;
 pub mod response;
+pub mod slow;
 pub mod stranger;
