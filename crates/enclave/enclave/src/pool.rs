@@ -108,11 +108,11 @@ impl Turns {
         self.waiting.push_back((seq, job));
     }
 
-    /// The next job and its place, if there are both.
-    pub fn next(&mut self) -> Option<(u32, Job, OwnedSemaphorePermit)> {
-        self.waiting.front()?;
+    /// The next job that may run, and its place, if there are both.
+    pub fn next(&mut self, may_run: impl Fn(u32) -> bool) -> Option<(u32, Job, OwnedSemaphorePermit)> {
+        let place = self.waiting.iter().position(|(seq, _)| may_run(*seq))?;
         let turn = Arc::clone(&self.free).try_acquire_owned().ok()?;
-        self.waiting.pop_front().map(|(seq, job)| (seq, job, turn))
+        self.waiting.remove(place).map(|(seq, job)| (seq, job, turn))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A small world around sessions: a real worker with one adapter, and a node that commits on demand.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -31,6 +32,8 @@ struct BoxAdapter(Arc<Gate>);
 pub struct Gate {
     state: Mutex<(bool, usize)>,
     changed: Condvar,
+    /// How many reads of any kind were done.
+    pub reads: AtomicUsize,
 }
 
 impl Gate {
@@ -83,6 +86,7 @@ impl Frontend for BoxAdapter {
 
     fn read(&self, state: &State, _: &ActorFacts, query: &[u8]) -> Reply {
         assert_ne!(query, b"panic", "as asked");
+        self.0.reads.fetch_add(1, Ordering::SeqCst);
         if query == b"held" {
             self.0.pass();
         }

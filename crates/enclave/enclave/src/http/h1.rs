@@ -21,6 +21,7 @@ use synod_types::{ActorId, limits};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::answers::{ANSWERS_BYTES_MAX, leads_to_a_read};
 use super::chunked::Chunked;
 use super::error::Failure;
 use super::head::{Facts, Framing, Head, malformed, parse, too_slow};
@@ -29,7 +30,7 @@ use super::slow::Slow;
 use crate::exchange::{Arrived, Exchange, Step};
 use crate::ids::RequestIds;
 use crate::mailbox::{Event, Postbox};
-use crate::pool::{POOL_PLANS_MAX, POOL_READS_MAX, Turns};
+use crate::pool::{POOL_PLANS_MAX, POOL_READS_MAX, Pool, Turns};
 use crate::scratch::read_scratch;
 use crate::service::Service;
 
@@ -55,6 +56,10 @@ pub struct Session<S> {
     first: u32,
     /// How many bytes of bodies the slots' requests had.
     in_flight_bytes: usize,
+    /// How many bytes of answers the slots hold.
+    answer_bytes: usize,
+    /// News that lead to reads, put off until answers have been taken.
+    put_off: VecDeque<(u32, Event)>,
     /// Writes that wait for an earlier request to be planned; `None` while their own plan is made.
     unsubmitted: VecDeque<(u32, Option<ClientRequest>)>,
     /// Writes to be submitted together.
@@ -128,6 +133,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             slots: VecDeque::new(),
             first: 0,
             in_flight_bytes: 0,
+            answer_bytes: 0,
+            put_off: VecDeque::new(),
             unsubmitted: VecDeque::new(),
             batch: Vec::new(),
             plans: Turns::new(POOL_PLANS_MAX),
@@ -153,14 +160,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             let fill = self.fill(cx)?;
             self.take_requests();
             self.submit();
-            self.run_jobs();
             self.answer();
             self.write(cx)?;
+            let resumed = self.resume();
+            self.run_jobs();
             if self.is_over() {
                 return Pin::new(&mut self.io).poll_shutdown(cx);
             }
             let may_take = !self.is_full() && (fill == Fill::Some || self.is_left);
-            if !may_take && !self.is_answer_due() {
+            if !may_take && !resumed && !self.is_answer_due() {
                 ready!(self.slow.poll(cx));
                 self.refuse(too_slow());
             }
@@ -185,14 +193,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let mut events = std::mem::take(&mut self.events);
         while self.postbox.poll_take(cx, &mut events).is_ready() {
             for (seq, event) in events.drain(..) {
-                let place = seq.wrapping_sub(self.first) as usize;
-                let Some(slot) = self.slots.get_mut(place) else { continue };
-                if let Some(step) = slot.exchange.next(&self.service, event) {
-                    self.step(seq, step);
-                }
+                self.take_event(seq, event);
             }
         }
         self.events = events;
+    }
+
+    /// Goes on with request `seq`; false if that is put off.
+    fn take_event(&mut self, seq: u32, event: Event) -> bool {
+        if leads_to_a_read(&event) && !self.may_read(seq) {
+            self.put_off.push_back((seq, event));
+            return false;
+        }
+        let place = seq.wrapping_sub(self.first) as usize;
+        if let Some(slot) = self.slots.get_mut(place)
+            && let Some(step) = slot.exchange.next(&self.service, event)
+        {
+            self.step(seq, step);
+        }
+        true
+    }
+
+    /// Goes on with what was put off, as far as there is room now; false if nothing went on.
+    fn resume(&mut self) -> bool {
+        let mut resumed = false;
+        for _ in 0..self.put_off.len() {
+            let Some((seq, event)) = self.put_off.pop_front() else { break };
+            resumed |= self.take_event(seq, event);
+        }
+        resumed
+    }
+
+    /// Whether request `seq` may read: if few answers wait, or they all wait for this one.
+    fn may_read(&self, seq: u32) -> bool {
+        seq == self.first || !self.is_laden()
+    }
+
+    /// Whether so many bytes of answers wait that no read is begun.
+    fn is_laden(&self) -> bool {
+        self.answer_bytes + self.output.len() >= ANSWERS_BYTES_MAX
     }
 
     /// Reads what has arrived, unless too much waits already.
@@ -335,6 +374,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             Step::Done(response) => {
                 let place = seq.wrapping_sub(self.first) as usize;
+                self.answer_bytes += response.reply.body.len();
                 self.slots[place].response = Some(response);
             }
             Step::Query(query) => self.service.manager.event(NodeEvent::Query { token, query }),
@@ -359,11 +399,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Lets jobs into the pools whose turn it is.
     fn run_jobs(&mut self) {
-        let (office, pools) = (&self.service.office, &self.service.pools);
-        for (turns, pool) in [(&mut self.plans, &pools.plans), (&mut self.reads, &pools.reads)] {
-            while let Some((seq, job, turn)) = turns.next() {
-                pool.run(Arc::clone(office), self.postbox.token(seq), job, turn);
-            }
+        let (service, postbox) = (&self.service, &self.postbox);
+        let run = |pool: &Pool, (seq, job, turn)| pool.run(Arc::clone(&service.office), postbox.token(seq), job, turn);
+        while let Some(plan) = self.plans.next(|_| true) {
+            run(&service.pools.plans, plan);
+        }
+        let (is_laden, first) = (self.is_laden(), self.first);
+        // No more than these before their answers are counted; whichever ends has news for us.
+        for _ in 0..POOL_READS_MAX {
+            let Some(read) = self.reads.next(|seq| seq == first || !is_laden) else { break };
+            run(&service.pools.reads, read);
         }
     }
 
@@ -375,6 +420,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.first = self.first.wrapping_add(1);
             self.in_flight_bytes -= slot.body_size;
             if let Some(response) = slot.response {
+                self.answer_bytes -= response.reply.body.len();
                 response.write(!slot.keep_alive, &mut self.output);
             }
         }
@@ -409,6 +455,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.slots.len() >= IN_FLIGHT_MAX
             || self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX
             || self.output.len() >= OUTPUT_BYTES_MAX
+            || self.is_laden()
     }
 }
 

@@ -268,6 +268,84 @@ async fn a_client_that_reads_nothing_costs_bounded_memory_and_is_served_when_it_
     }
 }
 
+/// A world in which `a` and `slow` have large values, and how many answers with them are within the bound.
+async fn large_world() -> (World, usize, usize) {
+    let world = World::new();
+    let mut client = client(&world);
+    let body = "x".repeat(60_000);
+    for key in ["a", "slow"] {
+        client.send(&put(key, &body)).await;
+        let request = wait_for(|| world.submitted().pop()).await.remove(0);
+        world.commit(&request);
+    }
+    assert_eq!(client.statuses().await, [200, 200]);
+    // The pool's are counted when they come out, while as many may be begun; the connection itself holds two.
+    let most = ANSWERS_BYTES_MAX / body.len() + 1 + 2 * POOL_READS_MAX + 2;
+    (world, body.len(), most)
+}
+
+impl Client {
+    /// Reads `count` answers with `size` bytes each.
+    async fn read_large(&mut self, count: usize, size: usize) {
+        let mut served = 0;
+        while served < count {
+            let answers = self.answers().await;
+            assert!(answers.iter().all(|(status, found)| *status == 200 && found.len() == size));
+            served += answers.len();
+        }
+        assert_eq!(served, count);
+    }
+}
+
+#[tokio::test]
+async fn no_read_is_begun_for_a_client_that_takes_no_answers_and_all_are_when_it_does() {
+    let (world, size, most) = large_world().await;
+    let wait = |key| get_with(key, "synod-at-least: 2.4\r\n");
+    // Reads at once, in the pool, and after a wait; then all of them behind one that takes its time.
+    for (text, waits) in [
+        (get("a").repeat(400), false),
+        (get("slow").repeat(400), false),
+        ([wait("a"), get("a"), wait("slow"), get("slow")].concat().repeat(100), true),
+    ] {
+        let before = world.gate.reads.load(std::sync::atomic::Ordering::SeqCst);
+        let reads = || world.gate.reads.load(std::sync::atomic::Ordering::SeqCst) - before;
+        let mut client = connect(&world, ACTOR, 1 << 17);
+        client.send(&text).await;
+        if waits {
+            assert!(client.answers().await.is_empty());
+            let request = ClientRequest {
+                token: 0,
+                actor: ACTOR,
+                request_id: Default::default(),
+                adapter: synod_types::AdapterId(0),
+                calls: vec![Bytes::from_static(b"b=1")],
+            };
+            let (_, last) = world.execute(&request);
+            world.publish(last);
+        }
+        // As many as the bound allows are begun, and never more however long one looks.
+        wait_for(|| (reads() > most / 2).then_some(())).await;
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert!(reads() <= most, "{} of at most {most}", reads());
+        }
+        client.read_large(400, size).await;
+        assert_eq!(reads(), 400);
+    }
+}
+
+#[tokio::test]
+async fn answers_that_wait_for_an_earlier_read_do_not_keep_it_from_being_done() {
+    let (world, size, _) = large_world().await;
+    let mut client = client(&world);
+    client.send(&[get_with("slow", "synod-at-least: 2.4\r\n"), get("a").repeat(500), get("slow")].concat()).await;
+    assert!(client.answers().await.is_empty());
+    let mut other = self::client(&world);
+    other.send(&put("b", "1")).await;
+    world.commit(&world.submitted()[0][0]);
+    client.read_large(502, size).await;
+}
+
 async fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
     loop {
         match look() {

@@ -17,13 +17,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::answers::{Answers, leads_to_a_read};
 use super::error::Failure;
 use super::head::{HEAD_BYTES_MAX, REQUEST_TIME_MAX, Wishes, body_too_large, method, too_slow};
 use super::response::{Response, mime};
-use crate::exchange::{Arrived, Exchange, Job, Step};
+use crate::exchange::{Arrived, Exchange, Step};
 use crate::ids::RequestIds;
-use crate::mailbox::PostOffice;
-use crate::pool::{POOL_PLANS_MAX, POOL_READS_MAX, Pool};
+use crate::pool::{POOL_PLANS_MAX, POOL_READS_MAX};
 use crate::service::Service;
 
 /// Serves `actor` over `io` until the connection ends.
@@ -39,13 +39,15 @@ where
         .max_concurrent_streams(STREAMS_MAX)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_header_list_size(HEAD_BYTES_MAX as u32);
+        .max_header_list_size(HEAD_BYTES_MAX as u32)
+        .max_send_buffer_size(SEND_BUFFER_BYTES);
     let mut connection = builder.handshake::<_, Bytes>(io).await.map_err(io::Error::other)?;
     let mut ids = RequestIds::new();
     let shared = Arc::new(Shared {
         service,
         actor,
         bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
+        answers: Arc::default(),
         plans: Arc::new(Semaphore::new(POOL_PLANS_MAX)),
         reads: Arc::new(Semaphore::new(POOL_READS_MAX)),
     });
@@ -71,6 +73,8 @@ struct Shared {
     actor: ActorId,
     /// Room for bodies, in bytes.
     bodies: Arc<Semaphore>,
+    /// Answers that the client has not taken.
+    answers: Arc<Answers>,
     /// Places for plans in the pool.
     plans: Arc<Semaphore>,
     /// Places for reads in the pool.
@@ -104,7 +108,8 @@ impl Stream {
             }
         };
         // If the client has gone or taken the request back, nobody misses the answer.
-        let _ = answer_at_once(response, &mut respond);
+        let _held = self.shared.answers.hold(response.reply.body.len());
+        let _ = send(response, &mut respond).await;
     }
 
     /// Takes in head and body; nothing if the client gave up.
@@ -154,6 +159,8 @@ impl Stream {
         let Head { method, target, wishes } = head;
         let arrived =
             Arrived { actor: shared.actor, method: *method, target, wishes: *wishes, own_id: self.own_id, body };
+        // What it becomes is known only once it has begun, so that a write waits here like a read.
+        shared.answers.room().await;
         let (mut exchange, mut step) = Exchange::begin(service, &arrived);
         loop {
             match step {
@@ -164,13 +171,26 @@ impl Stream {
                 Step::Query(query) => service.manager.event(NodeEvent::Query { token, query }),
                 Step::ReadIndex => service.read_index(token),
                 Step::Wait(seqno) => service.wait(seqno, token),
-                Step::PoolPlan(job) => run(&shared.plans, &service.pools.plans, &service.office, token, job).await,
-                Step::PoolRead(job) => run(&shared.reads, &service.pools.reads, &service.office, token, job).await,
+                Step::PoolPlan(job) => {
+                    let place = place(&shared.plans).await;
+                    service.pools.plans.run(Arc::clone(&service.office), token, job, place);
+                }
+                Step::PoolRead(job) => {
+                    let place = place(&shared.reads).await;
+                    // Looked at last: while this one waited for its place, others have made answers.
+                    shared.answers.room().await;
+                    service.pools.reads.run(Arc::clone(&service.office), token, job, place);
+                }
             }
             step = loop {
                 let mut events = Vec::new();
                 std::future::poll_fn(|cx| postbox.poll_take(cx, &mut events)).await;
-                if let Some(step) = events.into_iter().find_map(|(_, event)| exchange.next(service, event)) {
+                // A request waits for one thing at a time.
+                let Some((_, event)) = events.pop() else { continue };
+                if leads_to_a_read(&event) {
+                    shared.answers.room().await;
+                }
+                if let Some(step) = exchange.next(service, event) {
                     break step;
                 }
             };
@@ -178,10 +198,9 @@ impl Stream {
     }
 }
 
-/// Runs `job` in `pool` once the connection has a place there.
-async fn run(places: &Arc<Semaphore>, pool: &Pool, office: &Arc<PostOffice>, token: u64, job: Job) {
-    let place = Arc::clone(places).acquire_owned().await;
-    pool.run(Arc::clone(office), token, job, place.expect("these semaphores are never closed"));
+/// Waits for a place in a pool.
+async fn place(places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    Arc::clone(places).acquire_owned().await.expect("these semaphores are never closed")
 }
 
 struct Head {
@@ -195,7 +214,26 @@ struct Head {
 /// # Errors
 /// If the stream or the connection has ended.
 pub fn answer_at_once(response: Response, respond: &mut SendResponse<Bytes>) -> Result<(), h2::Error> {
-    let reply = response.reply;
+    let body = response.reply.body.clone();
+    let mut stream = respond.send_response(head(&response), body.is_empty())?;
+    if body.is_empty() { Ok(()) } else { stream.send_data(body, true) }
+}
+
+/// Hands an answer to the connection as fast as the client takes it.
+async fn send(response: Response, respond: &mut SendResponse<Bytes>) -> Result<(), h2::Error> {
+    let mut body = response.reply.body.clone();
+    let mut stream = respond.send_response(head(&response), body.is_empty())?;
+    while !body.is_empty() {
+        stream.reserve_capacity(body.len());
+        let Some(capacity) = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await else { return Ok(()) };
+        let part = body.split_to(capacity?.min(body.len()));
+        stream.send_data(part, body.is_empty())?;
+    }
+    Ok(())
+}
+
+fn head(response: &Response) -> http::Response<()> {
+    let reply = &response.reply;
     let mut head = http::Response::new(());
     *head.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = head.headers_mut();
@@ -206,11 +244,7 @@ pub fn answer_at_once(response: Response, respond: &mut SendResponse<Bytes>) -> 
     if let Some(txid) = response.txid.and_then(|txid| http::HeaderValue::from_str(&txid.to_string()).ok()) {
         headers.insert("synod-txid", txid);
     }
-    let mut stream = respond.send_response(head, reply.body.is_empty())?;
-    if !reply.body.is_empty() {
-        stream.send_data(reply.body, true)?;
-    }
-    Ok(())
+    head
 }
 
 /// The most requests in flight on one connection: as many as load generators use.
@@ -225,6 +259,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// How many bytes of bodies may be in flight on one connection, under way or waiting for their answers:
 /// four requests of the largest size.
 const BODIES_BYTES_MAX: usize = 4 * limits::REQUEST_BODY_BYTES_MAX;
+
+/// How much of one answer the connection may hold beside what is counted: some frames.
+const SEND_BUFFER_BYTES: usize = 32 << 10;
 
 #[cfg(test)]
 #[path = "h2_tests.rs"]

@@ -130,3 +130,49 @@ async fn heavy_reads_of_one_connection_take_but_a_few_places_in_the_pool() {
         assert_eq!(pending.await.unwrap().0, 404);
     }
 }
+
+#[tokio::test]
+async fn no_read_is_begun_for_a_client_that_takes_no_answers_and_all_are_when_it_does() {
+    let world = World::new();
+    let mut client = connect(&world).await;
+    let large = vec![b'x'; 200_000];
+    let write = send(&mut client, "PUT", "/app/box/slow", &large);
+    let mut requests = Vec::new();
+    while requests.is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        requests = world.submitted().concat();
+    }
+    world.commit(&requests[0]);
+    assert_eq!(write.await.unwrap().0, 200);
+
+    let most = crate::http::answers::ANSWERS_BYTES_MAX / large.len() + 1 + 2 * POOL_READS_MAX;
+    let mut responses = Vec::new();
+    for _ in 0..200 {
+        let request = Request::builder().uri("https://a/app/box/slow").body(()).unwrap();
+        responses.push(client.send_request(request, true).unwrap().0);
+    }
+    let begun = || world.gate.reads.load(std::sync::atomic::Ordering::SeqCst);
+    while begun() <= most / 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    for _ in 0..100 {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        assert!(begun() <= most, "{} of at most {most}", begun());
+    }
+    let mut tasks = JoinSet::new();
+    for response in responses {
+        tasks.spawn(async move {
+            let mut stream = response.await.unwrap().into_body();
+            let mut size = 0;
+            while let Some(data) = stream.data().await {
+                let data = data.unwrap();
+                size += data.len();
+                stream.flow_control().release_capacity(data.len()).unwrap();
+            }
+            size
+        });
+    }
+    while let Some(size) = tasks.join_next().await {
+        assert_eq!(size.unwrap(), large.len());
+    }
+}

@@ -1,5 +1,6 @@
 //! HTTP: the small part of it that nodes speak.
 
+pub mod answers;
 pub mod chunked;
 pub mod error;
 pub mod h1;
