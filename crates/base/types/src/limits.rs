@@ -1,5 +1,11 @@
 //! Every limit that more than one crate relies on, with its reason. LIMITS.md lists them for operators.
 
+use std::time::Duration;
+
+/// How long a client may go on sending a write under one request id, counted from the first time: nodes know ids again
+/// for longer than that, but not for ever.
+pub const RETRY_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// The largest request body, in bytes: a contract deployment or a batch of a thousand transactions fits.
 pub const REQUEST_BODY_BYTES_MAX: usize = 8 << 20;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use synod_types::limits::RETRY_TIME_MAX;
 use synod_types::{NodeId, TxId};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -22,7 +23,7 @@ pub struct ClientOptions {
     pub connections: usize,
     /// How long one node may take to answer before another is asked.
     pub answer_within: Duration,
-    /// How long a request is retried before it fails.
+    /// How long a request is retried before it fails. Beyond [`RETRY_TIME_MAX`] a write may be done twice.
     pub retry_for: Duration,
     /// Whether every request asks for a state that holds all that this client was shown before.
     pub reads_own_writes: bool,
@@ -33,7 +34,7 @@ impl Default for ClientOptions {
         Self {
             connections: 1,
             answer_within: Duration::from_secs(10),
-            retry_for: Duration::from_secs(30),
+            retry_for: RETRY_TIME_MAX,
             reads_own_writes: true,
         }
     }

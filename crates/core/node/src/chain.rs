@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use synod_ledger::{SealedBlock, Tip};
 use synod_types::boundary::LogRecord;
 use synod_types::{Digest, LogIndex, View};
+
+use crate::requests::ageing;
 
 /// One entry of the log, checked.
 #[derive(Clone, Debug)]
@@ -19,12 +22,20 @@ pub struct Position {
     pub record: LogRecord,
     /// The block, if the entry is one of ours.
     pub block: Option<Arc<SealedBlock>>,
+    /// The time by which request ids age, from the first entry to this one. See [`ageing`].
+    pub age: Duration,
 }
 
 impl Position {
-    /// An entry that leaves `tip`, checked on a log whose chain was `parent_chain`.
-    pub const fn new(tip: Tip, parent_chain: Digest, record: LogRecord, block: Option<Arc<SealedBlock>>) -> Self {
-        Self { tip, parent_chain, record, block }
+    /// The genesis block, which leaves `tip`.
+    pub fn genesis(tip: Tip, record: LogRecord, block: SealedBlock) -> Self {
+        Self { tip, parent_chain: Digest::default(), record, block: Some(Arc::new(block)), age: Duration::ZERO }
+    }
+
+    /// An entry that leaves `tip`, checked on `parent`.
+    pub fn after(parent: &Self, tip: Tip, record: LogRecord, block: Option<SealedBlock>) -> Self {
+        let age = parent.age + ageing(&parent.tip, &tip);
+        Self { tip, parent_chain: parent.tip.chain, record, block: block.map(Arc::new), age }
     }
 
     /// Whether this is `record`, checked on `parent`.

@@ -73,7 +73,7 @@ impl Node {
     }
 
     fn check_entry(&mut self, now: Time, record: &LogRecord, parent: &Position) -> Option<Position> {
-        let position = self.seals.check(record, &parent.tip).ok()?;
+        let position = self.seals.check(record, parent).ok()?;
         if position.tip.time > now.after(BLOCK_TIME_AHEAD_MAX) {
             return None;
         }
@@ -109,7 +109,7 @@ impl Node {
             if self.chain.checked(record.index, record.view).is_none() {
                 // Only the entry that the engine itself adds at the start of a view was not seen before.
                 assert!(record.kind == EntryKind::Engine, "block {} was appended unchecked", record.index);
-                let parent = &self.chain.last().tip;
+                let parent = self.chain.last();
                 let position = self.seals.check(record, parent).expect("an engine entry of our own follows the log");
                 self.chain.note_checked(position);
             }
@@ -160,7 +160,7 @@ impl Node {
             self.actions.push_back(Action::Worker(ToWorker::Apply(apply(position, &content))));
         }
         self.history.commit(upto.view, position.record.first_seqno, upto.seqno);
-        self.requests.forget(position.tip.time);
+        self.requests.forget(position.age);
         self.actions.push_back(Action::Worker(ToWorker::Commit { upto: upto.seqno }));
         self.actions.push_back(Action::Committed(upto));
         if let Some(layer) = layer {
@@ -188,7 +188,7 @@ impl Node {
         let noted: Vec<_> = ended(position, content)
             .map(|(request, last)| (self.requests.key(request.actor.id, request.request_id), last.seqno))
             .collect();
-        self.requests.push(position.tip.time, noted);
+        self.requests.push(position.age, noted);
     }
 
     /// The same for a block that becomes a layer: whoever retries one of its requests waits for it to commit.

@@ -94,7 +94,7 @@ impl Node {
         let mut salt = [0; 32];
         self.rng.fill_bytes(&mut salt);
         let moment = Moment { view, time: now, committed: self.history.committed().seqno };
-        let block = self.seals.seal_view_start(&self.chain.last().tip, moment, salt);
+        let block = self.seals.seal_view_start(self.chain.last(), moment, salt);
         self.propose(block);
         self.leadership = Some(Leadership { view, executing: None, alone: 0 });
     }
@@ -279,10 +279,10 @@ impl Node {
         }
         let content = Content { seed: executing.env.seed, requests: records, setup: None };
         let moment = moment(&executing.env, self.history.committed().seqno);
-        let Ok(block) = self.seals.seal(&self.chain.last().tip, moment, &content, &mut *self.probe) else {
+        let Ok(block) = self.seals.seal(self.chain.last(), moment, &content, &mut *self.probe) else {
             return self.split_block(done, readers, executing.base);
         };
-        self.requests.push(block.tip.time, done.iter().map(|done| (done.key, done.answer.txid.seqno)));
+        self.requests.push(block.age, done.iter().map(|done| (done.key, done.answer.txid.seqno)));
         let index = self.propose(block);
         self.layers.push(Layer { index, upto: TxId::new(view, seqno), requests: done, readers });
     }

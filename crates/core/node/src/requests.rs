@@ -2,17 +2,48 @@
 //!
 //! Every write carries a request id. A retry, perhaps through another node after the leader was
 //! lost, finds its id here and is answered with what the first attempt led to. The table is built
-//! from the ledger alone, so each node's is the same at the same point. An id is kept for
-//! [`WINDOW`] of ledger time; a client that retries later than that may be done twice, which is
-//! why clients give up well before.
+//! from the ledger alone, so each node's is the same at the same point. An id is kept until it is
+//! older than [`WINDOW`]; a client that retries later than that may be done twice, which is why
+//! clients give up well before.
+//!
+//! Ids age by the blocks' times, but only by differences that one clock has measured: see [`ageing`].
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use synod_types::{ActorId, RequestId, Seqno, Time};
+use synod_ledger::Tip;
+use synod_types::limits::RETRY_TIME_MAX;
+use synod_types::{ActorId, RequestId, Seqno};
 
-/// How long a request id is kept, in ledger time: three times what clients go on retrying.
+use crate::inbox::PATIENCE;
+
+/// How old a request id grows before it is forgotten. A client sends a write for the last time
+/// [`RETRY_TIME_MAX`] after the first; that copy may wait [`PATIENCE`] at a follower and as long again
+/// at the leader, so it is ordered at most 50 s after the first one was. The rest is for clocks.
 pub const WINDOW: Duration = Duration::from_secs(60);
+
+/// The most by which ids age from one block to the next: twice this fits into [`WINDOW`] beside the retries, so a
+/// leader's clock may be set forward twice within it, however far. Where blocks are further apart ids age slower
+/// than time passes, and few are kept, since few are made.
+const AGEING_STEP_MAX: Duration = Duration::from_secs(5);
+
+const _: () = assert!(
+    WINDOW.as_secs() >= RETRY_TIME_MAX.as_secs() + 2 * PATIENCE.as_secs() + 2 * AGEING_STEP_MAX.as_secs(),
+    "an id is kept for longer than its request is retried"
+);
+
+/// By how much request ids age from the entry that left `before` to the next one, which left `after`.
+///
+/// Not at all where a view begins: the time of its first block differs from that of the block before by as much as
+/// two leaders' clocks do, and that must not make ids old. Within a view one clock has measured both times. So ids
+/// never age faster than time passes, but for a clock that is set forward, for which see [`AGEING_STEP_MAX`].
+pub fn ageing(before: &Tip, after: &Tip) -> Duration {
+    if after.open_view == before.open_view {
+        after.time.since(before.time).min(AGEING_STEP_MAX)
+    } else {
+        Duration::ZERO
+    }
+}
 
 /// Which request: ids of different actors do not meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,8 +59,8 @@ pub struct RequestTable {
     actors: HashMap<ActorId, u32>,
     /// The last transaction of each request.
     done: HashMap<RequestKey, Seqno>,
-    /// What to forget, oldest block first.
-    blocks: VecDeque<(Time, Vec<RequestKey>)>,
+    /// What to forget, oldest block first, each with the age of the log at which it was made.
+    blocks: VecDeque<(Duration, Vec<RequestKey>)>,
 }
 
 impl RequestTable {
@@ -44,11 +75,11 @@ impl RequestTable {
         self.done.get(&key).copied()
     }
 
-    /// Notes the requests of the next block, and forgets those whose window has passed.
-    pub fn push(&mut self, time: Time, requests: impl IntoIterator<Item = (RequestKey, Seqno)>) {
+    /// Notes the requests of the next block, which stands at `age`.
+    pub fn push(&mut self, age: Duration, requests: impl IntoIterator<Item = (RequestKey, Seqno)>) {
         let requests: Vec<_> = requests.into_iter().collect();
         self.done.extend(requests.iter().copied());
-        self.blocks.push_back((time, requests.into_iter().map(|(key, _)| key).collect()));
+        self.blocks.push_back((age, requests.into_iter().map(|(key, _)| key).collect()));
     }
 
     /// Takes back the newest block: it was truncated.
@@ -62,11 +93,11 @@ impl RequestTable {
         }
     }
 
-    /// Forgets what was done before the window that ends at `now`, which is a committed block's time:
+    /// Forgets what was done before the window that ends at `age`, which is where a committed block stands:
     /// what is forgotten can no longer be taken back.
-    pub fn forget(&mut self, now: Time) {
-        while let Some((time, _)) = self.blocks.front() {
-            if now.since(*time) <= WINDOW {
+    pub fn forget(&mut self, age: Duration) {
+        while let Some((done_at, _)) = self.blocks.front() {
+            if age.saturating_sub(*done_at) <= WINDOW {
                 return;
             }
             let (_, keys) = self.blocks.pop_front().expect("the front was just looked at");
@@ -89,10 +120,10 @@ mod tests {
     fn a_request_is_found_until_its_window_has_passed() {
         let mut table = RequestTable::default();
         let first = key(&mut table, 1, 1);
-        table.push(Time(0), [(first, Seqno(2))]);
-        table.forget(Time(0).after(WINDOW));
+        table.push(Duration::ZERO, [(first, Seqno(2))]);
+        table.forget(WINDOW);
         assert_eq!(table.find(first), Some(Seqno(2)));
-        table.forget(Time(1).after(WINDOW));
+        table.forget(WINDOW + Duration::from_micros(1));
         assert_eq!(table.find(first), None);
     }
 
@@ -100,8 +131,8 @@ mod tests {
     fn a_truncated_block_takes_its_requests_with_it_and_no_others() {
         let mut table = RequestTable::default();
         let (kept, lost) = (key(&mut table, 1, 1), key(&mut table, 1, 2));
-        table.push(Time(0), [(kept, Seqno(2))]);
-        table.push(Time(1), [(lost, Seqno(3))]);
+        table.push(Duration::ZERO, [(kept, Seqno(2))]);
+        table.push(Duration::from_secs(1), [(lost, Seqno(3))]);
         table.pop();
         assert_eq!((table.find(kept), table.find(lost)), (Some(Seqno(2)), None));
     }
@@ -110,7 +141,7 @@ mod tests {
     fn two_actors_may_use_the_same_id() {
         let mut table = RequestTable::default();
         let (one, other) = (key(&mut table, 1, 1), key(&mut table, 2, 1));
-        table.push(Time(0), [(one, Seqno(2))]);
+        table.push(Duration::ZERO, [(one, Seqno(2))]);
         assert_eq!(table.find(other), None);
         assert_eq!(key(&mut table, 1, 1), one);
     }

@@ -1,12 +1,10 @@
 //! The node's keys at work: sealing, checking and opening blocks and the vote record.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use synod_crypto::{NodeKey, SALT_SIZE, SealingKey, ServiceKey, SessionKeys};
 use synod_ledger::{
     BlockRefused, BlockTooLarge, Content, GenesisPublic, KeyHistory, Moment, Opened, Receipt, Sealed, SealedBlock,
-    Sealer, Tip, check, check_alone, check_genesis, open,
+    Sealer, check, check_alone, check_genesis, open,
 };
 use synod_types::boundary::{EntryKind, LogRecord};
 use synod_types::{Decode, DecodeError, Digest, Encode, NodeId, Seqno, TxId};
@@ -59,7 +57,7 @@ impl Seals {
             nodes: public.keys.nodes.keys().copied().collect(),
             network: tip.network,
         };
-        let position = Position::new(tip, Digest::default(), genesis.clone(), Some(Arc::new(block)));
+        let position = Position::genesis(tip, genesis.clone(), block);
         Ok((seals, public, position))
     }
 
@@ -84,8 +82,8 @@ impl Seals {
     }
 
     /// The block that opens `moment.view`, on `parent`.
-    pub fn seal_view_start(&self, parent: &Tip, moment: Moment, salt: [u8; SALT_SIZE]) -> Position {
-        position(parent, self.sealer.view_start(parent, moment, salt))
+    pub fn seal_view_start(&self, parent: &Position, moment: Moment, salt: [u8; SALT_SIZE]) -> Position {
+        position(parent, self.sealer.view_start(&parent.tip, moment, salt))
     }
 
     /// The block of the transactions in `content`, on `parent`.
@@ -94,12 +92,12 @@ impl Seals {
     /// If it is larger than a block may be.
     pub fn seal(
         &self,
-        parent: &Tip,
+        parent: &Position,
         moment: Moment,
         content: &Content,
         probe: &mut dyn Probe,
     ) -> Result<Position, BlockTooLarge> {
-        let draft = self.sealer.application_draft(parent, moment, content)?;
+        let draft = self.sealer.application_draft(&parent.tip, moment, content)?;
         probe.passed(Stage::Sealed);
         let sealed = self.sealer.sign(draft);
         probe.passed(Stage::Signed);
@@ -110,15 +108,15 @@ impl Seals {
     ///
     /// # Errors
     /// If it does not, or they are not.
-    pub fn check(&self, record: &LogRecord, parent: &Tip) -> Result<Position, CheckRefused> {
+    pub fn check(&self, record: &LogRecord, parent: &Position) -> Result<Position, CheckRefused> {
         let (tip, block) = match record.kind {
-            EntryKind::Engine => (parent.after_engine_entry(record.index, record.view)?, None),
+            EntryKind::Engine => (parent.tip.after_engine_entry(record.index, record.view)?, None),
             EntryKind::Block => {
                 let block = decode(record)?;
-                (check(&block, parent)?, Some(Arc::new(block)))
+                (check(&block, &parent.tip)?, Some(block))
             }
         };
-        Ok(Position::new(tip, parent.chain, record.clone(), block))
+        Ok(Position::after(parent, tip, record.clone(), block))
     }
 
     /// Whether a record that the host read back for a follower is the entry of this index and view. `opens_view` says
@@ -193,9 +191,9 @@ fn decode(record: &LogRecord) -> Result<SealedBlock, CheckRefused> {
     }
 }
 
-fn position(parent: &Tip, sealed: Sealed) -> Position {
+fn position(parent: &Position, sealed: Sealed) -> Position {
     let record = sealed.block.to_record();
-    Position::new(sealed.tip, parent.chain, record, Some(Arc::new(sealed.block)))
+    Position::after(parent, sealed.tip, record, Some(sealed.block))
 }
 
 /// What the worker needs of a block that another node executed.

@@ -170,7 +170,7 @@ impl Start {
     /// If it does not continue the ledger, or its signature is not that of its node.
     pub fn push(&mut self, record: Untrusted<LogRecord>) -> Result<(), StartError> {
         let Ok(record) = record.check(Ok::<_, std::convert::Infallible>);
-        let parent = &self.node.chain.last().tip;
+        let parent = self.node.chain.last();
         let position = self.node.seals.check(&record, parent);
         let position = position.map_err(|source| StartError::Record { index: record.index, source })?;
         self.restored.push(&record)?;

@@ -251,7 +251,7 @@ impl<W: Workload> Run<W> {
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// How long a request is sent again that a node cannot do now.
-const RETRY_FOR: Duration = Duration::from_secs(30);
+const RETRY_FOR: Duration = synod_types::limits::RETRY_TIME_MAX;
 
 /// The pause before that.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);

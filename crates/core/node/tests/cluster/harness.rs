@@ -1,6 +1,7 @@
 //! Nodes and workers joined by an instant network, each on an instant disk.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use synod_crypto::{ActorKey, NodeKey, ServiceKey, SessionKeys, x509};
@@ -21,6 +22,14 @@ struct Machine {
     log: Vec<LogRecord>,
     vote: Option<Bytes>,
     starts: u8,
+    /// How far its clock is ahead of the cluster's, in microseconds.
+    ahead: i64,
+}
+
+impl Machine {
+    fn clock(&self, now: Time) -> Time {
+        Time(now.0.checked_add_signed(self.ahead).unwrap())
+    }
 }
 
 pub struct Cluster {
@@ -61,6 +70,19 @@ const fn member_facts(id: ActorId) -> ActorFacts {
 
 impl Cluster {
     pub fn new(nodes: u64) -> Self {
+        Self::with_clock(nodes, NodeId(1), 0)
+    }
+
+    /// A cluster with a leader whose clock is ahead of all others, in seconds; behind, if that is negative.
+    pub fn led_by_clock_ahead(nodes: u64, seconds: i64) -> (Self, NodeId) {
+        // Elections depend on how time passes, not on what time it is.
+        let leader = Self::new(nodes).run_until_leader();
+        let mut cluster = Self::with_clock(nodes, leader, seconds);
+        assert_eq!(cluster.run_until_leader(), leader);
+        (cluster, leader)
+    }
+
+    fn with_clock(nodes: u64, node: NodeId, seconds_ahead: i64) -> Self {
         let ids = (1..=nodes).map(NodeId);
         let keys: BTreeMap<_, _> = ids.map(|id| (id, NodeKey::from_seed(&[id.0 as u8; 32]))).collect();
         let service_key = ServiceKey::from_seed(&[100; 32]);
@@ -76,11 +98,18 @@ impl Cluster {
             nodes: keys.iter().map(|(id, key)| (*id, format!("node {id}"), key.verifying_key().clone())).collect(),
             adapters: vec![AdapterEntry { name: "log".into(), settings: Bytes::new() }],
             rules: Rules::default(),
-            time: now,
+            // Long ago, so that a slow clock is not held up by it: time never runs backwards along the ledger.
+            time: Time(now.0 - 3_600_000_000),
         };
         let first = genesis.seal(&kits, &service_key, &session_keys, [1; 32]).unwrap();
-        let machine =
-            || Machine { node: None, worker: Worker::new(&kits), log: vec![first.clone()], vote: None, starts: 0 };
+        let machine = || Machine {
+            node: None,
+            worker: Worker::new(&kits),
+            log: vec![first.clone()],
+            vote: None,
+            starts: 0,
+            ahead: 0,
+        };
         let machines = keys.keys().map(|id| (*id, machine())).collect();
         let mut cluster = Self {
             machines,
@@ -97,6 +126,7 @@ impl Cluster {
             query_answers: BTreeMap::new(),
             last_token: 0,
         };
+        cluster.machines.get_mut(&node).unwrap().ahead = seconds_ahead * 1_000_000;
         cluster.start_all();
         cluster
     }
@@ -214,9 +244,17 @@ impl Cluster {
         self.run_until(|cluster| cluster.nodes().find(|node| cluster.status(*node).role == Role::Leader))
     }
 
+    pub fn set_clock_forward(&mut self, node: NodeId, seconds: i64) {
+        self.machines.get_mut(&node).unwrap().ahead += seconds * 1_000_000;
+    }
+
     /// Runs for a second of virtual time.
     pub fn run_idle(&mut self) {
-        let until = self.now.after(std::time::Duration::from_secs(1));
+        self.run_for(Duration::from_secs(1));
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        let until = self.now.after(time);
         self.run_until(|cluster| (cluster.now >= until).then_some(()));
     }
 
@@ -236,7 +274,7 @@ impl Cluster {
         self.run_until(|cluster| cluster.machines[&node].node.is_none().then_some(()));
     }
 
-    fn stop(&mut self, node: NodeId) {
+    pub fn stop(&mut self, node: NodeId) {
         self.machines.get_mut(&node).unwrap().node = None;
         self.events.retain(|(to, _)| *to != node);
     }
@@ -268,7 +306,7 @@ impl Cluster {
                 machine.worker.handle(message);
             }
         }
-        machine.node = Some(start.finish(self.now, machine.vote.clone().map(Untrusted::new)).unwrap());
+        machine.node = Some(start.finish(machine.clock(self.now), machine.vote.clone().map(Untrusted::new)).unwrap());
         self.work_off_actions(id);
         for peer in self.nodes().filter(|peer| *peer != id).collect::<Vec<_>>() {
             if !self.blocked.contains(&(id, peer)) {
@@ -280,7 +318,7 @@ impl Cluster {
 
     /// Runs until `done` gives something; a minute of virtual time is more than anything takes.
     fn run_until<T>(&mut self, mut done: impl FnMut(&mut Self) -> Option<T>) -> T {
-        let deadline = self.now.after(std::time::Duration::from_secs(60));
+        let deadline = self.now.after(Duration::from_secs(60));
         loop {
             if let Some(result) = done(self) {
                 return result;
@@ -294,15 +332,20 @@ impl Cluster {
         if let Some((node, event)) = self.events.pop_front() {
             return self.deliver(node, event);
         }
-        let next = self.machines.iter().filter_map(|(id, machine)| Some((machine.node.as_ref()?.poll_timeout()?, *id)));
+        let next = self.machines.iter().filter_map(|(id, machine)| {
+            let due = machine.node.as_ref()?.poll_timeout()?;
+            Some((Time(due.0.checked_add_signed(-machine.ahead)?), *id))
+        });
         let (at, node) = next.min().expect("some node waits for something");
         self.now = self.now.max(at);
         self.deliver(node, Event::Timeout);
     }
 
     fn deliver(&mut self, node: NodeId, event: Event) {
-        let Some(running) = &mut self.machines.get_mut(&node).unwrap().node else { return };
-        running.handle(self.now, event);
+        let machine = self.machines.get_mut(&node).unwrap();
+        let now = machine.clock(self.now);
+        let Some(running) = &mut machine.node else { return };
+        running.handle(now, event);
         self.work_off_actions(node);
         let reads = self.events.iter().filter(|(to, event)| *to == node && matches!(event, Event::LedgerRead { .. }));
         self.reads_at_once = self.reads_at_once.max(reads.count());
