@@ -7,6 +7,11 @@
 //! ```text
 //! frame: size u32 little-endian, at most PEER_MESSAGE_BYTES_MAX, then so many bytes; size 0 is a sign of life
 //! ```
+//! The node is told when a channel stands and when it is gone. Once it has heard that a new one stands,
+//! it hears nothing any more that came over the one before: what a node asks when a channel stands, and
+//! what it concludes from the answer, would be wrong if an older message could still follow. So all that
+//! the node is told of a peer goes out under one lock, with the number of the connection looked at.
+//!
 //! Messages may be lost, and only together with their connection or when too many wait: then the
 //! oldest go first, since consensus sends newer ones in their place.
 
@@ -100,34 +105,47 @@ impl Peers {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let Some(link) = self.links.get(&peer) else { return Err(io::ErrorKind::NotFound.into()) };
-        let connection = link.begin();
-        manager.event(NodeEvent::PeerConnected(peer));
+        let connection = link.begin(|| manager.event(NodeEvent::PeerConnected(peer)));
         let (reader, writer) = tokio::io::split(io);
         let result = tokio::select! {
-            result = receive(peer, reader, link, manager) => result,
+            biased;
+            result = receive(peer, reader, link, connection, manager) => result,
             result = send(writer, link, connection) => result,
         };
-        link.end(connection);
+        link.end(connection, || manager.event(NodeEvent::PeerClosed(peer)));
         result
     }
 }
 
 impl Link {
-    /// A new connection replaces the one before it, and begins without messages.
-    fn begin(&self) -> u64 {
+    /// A new connection replaces the one before it, and begins without messages. `tell` must not block.
+    fn begin(&self, tell: impl FnOnce()) -> u64 {
         let mut waiting = self.lock();
         *waiting = Waiting { connection: waiting.connection + 1, is_connected: true, ..Waiting::default() };
         let connection = waiting.connection;
+        tell();
         drop(waiting);
         self.wake.notify_one();
         connection
     }
 
-    fn end(&self, connection: u64) {
+    /// The connection is gone; `tell` is called unless another one has replaced it, and must not block.
+    fn end(&self, connection: u64, tell: impl FnOnce()) {
         let mut waiting = self.lock();
         if waiting.connection == connection {
             *waiting = Waiting { connection, ..Waiting::default() };
+            tell();
         }
+    }
+
+    /// Calls `deliver`, which must not block, unless another connection has replaced this one.
+    fn deliver(&self, connection: u64, deliver: impl FnOnce()) -> io::Result<()> {
+        let waiting = self.lock();
+        if waiting.connection != connection {
+            return Err(replaced());
+        }
+        deliver();
+        Ok(())
     }
 
     /// Takes messages for `connection`, as frames; `None` once another connection replaced it.
@@ -158,7 +176,7 @@ async fn send<S: AsyncRead + AsyncWrite>(mut io: WriteHalf<S>, link: &Link, conn
     let mut frames = BytesMut::new();
     loop {
         let Some(count) = link.take(connection, &mut frames) else {
-            return Err(io::Error::other("replaced by a newer connection"));
+            return Err(replaced());
         };
         if count == 0 {
             if timeout(SIGN_OF_LIFE_INTERVAL, link.wake.notified()).await.is_ok() {
@@ -174,7 +192,17 @@ async fn send<S: AsyncRead + AsyncWrite>(mut io: WriteHalf<S>, link: &Link, conn
     }
 }
 
-async fn receive<S>(peer: NodeId, mut io: ReadHalf<S>, link: &Link, manager: &ManagerPort) -> io::Result<()>
+fn replaced() -> io::Error {
+    io::Error::other("replaced by a newer connection")
+}
+
+async fn receive<S>(
+    peer: NodeId,
+    mut io: ReadHalf<S>,
+    link: &Link,
+    connection: u64,
+    manager: &ManagerPort,
+) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -196,7 +224,8 @@ where
                 continue;
             }
             let room = Room::take(&link.room, message.len()).await;
-            manager.send(ToManager::Peer { from: peer, bytes: Untrusted::new(message), room });
+            let message = ToManager::Peer { from: peer, bytes: Untrusted::new(message), room };
+            link.deliver(connection, || manager.send(message))?;
         }
     }
 }

@@ -36,7 +36,7 @@ impl World {
     fn received(&self) -> Vec<(Vec<u8>, Room)> {
         let message = |message| match message {
             ToManager::Peer { from: TWO, bytes, room } => Some((bytes.check(Ok::<_, ()>).unwrap().to_vec(), room)),
-            ToManager::Event(NodeEvent::PeerConnected(TWO)) => None,
+            ToManager::Event(NodeEvent::PeerConnected(TWO) | NodeEvent::PeerClosed(TWO)) => None,
             other => panic!("{other:?}"),
         };
         self.inbox.try_iter().filter_map(message).collect()
@@ -95,6 +95,58 @@ async fn a_new_connection_replaces_the_old_one() {
     let mut wire = vec![0; 5];
     new.read_exact(&mut wire).await.unwrap();
     assert_eq!(wire, frame(b"x"));
+}
+
+/// What the node is told, in one word each.
+fn told(world: &World) -> Vec<String> {
+    let word = |message| match message {
+        ToManager::Peer { bytes, .. } => String::from_utf8(bytes.check(Ok::<_, ()>).unwrap().to_vec()).unwrap(),
+        ToManager::Event(NodeEvent::PeerConnected(TWO)) => "connected".into(),
+        ToManager::Event(NodeEvent::PeerClosed(TWO)) => "closed".into(),
+        other => panic!("{other:?}"),
+    };
+    world.inbox.try_iter().map(word).collect()
+}
+
+#[tokio::test]
+async fn the_node_hears_when_a_channel_is_gone_but_not_of_one_that_was_replaced() {
+    let world = world();
+    let (far, task) = world.connect(1 << 20);
+    settle().await;
+    drop(far);
+    let _ = task.await.unwrap();
+    assert_eq!(told(&world), ["connected", "closed"]);
+
+    let (old, old_task) = world.connect(1 << 20);
+    settle().await;
+    let (new, new_task) = world.connect(1 << 20);
+    let _ = old_task.await.unwrap();
+    drop(old);
+    settle().await;
+    assert_eq!(told(&world), ["connected", "connected"]);
+    drop(new);
+    let _ = new_task.await.unwrap();
+    assert_eq!(told(&world), ["closed"]);
+}
+
+#[tokio::test]
+async fn what_came_over_the_old_channel_is_not_heard_once_the_new_one_stands() {
+    let world = world();
+    let (mut old, old_task) = world.connect(1 << 20);
+    settle().await;
+    assert_eq!(told(&world), ["connected"]);
+    // The task of the old connection is woken by its messages, and runs only after the new one has begun.
+    old.write_all(&frame(b"old")).await.unwrap();
+    let (mut far, near) = duplex(1 << 20);
+    let mut new = Box::pin(world.peers.carry(TWO, near, &world.manager));
+    assert!(matches!(
+        std::future::poll_fn(|cx| std::task::Poll::Ready(new.as_mut().poll(cx))).await,
+        std::task::Poll::Pending
+    ));
+    assert!(old_task.await.unwrap().is_err());
+    far.write_all(&frame(b"new")).await.unwrap();
+    assert!(timeout(Duration::from_millis(50), new).await.is_err());
+    assert_eq!(told(&world), ["connected", "new"]);
 }
 
 #[tokio::test]
