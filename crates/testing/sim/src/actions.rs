@@ -1,14 +1,15 @@
 //! What nodes do, carried out and watched.
 
 use synod_ledger::SealedBlock;
-use synod_node::{Action, Event, Role, StopReason};
+use synod_node::{Action, Event, Response, Role, StopReason};
 use synod_types::boundary::{Append, EntryKind, LedgerRange, LogRecord};
 use synod_types::{NodeId, Seqno, Untrusted};
 use synod_worker::ToWorker;
 
 use crate::check::{Checked, Violation, secrecy, violated};
 use crate::clock::Instant;
-use crate::disk::{Disk, Done, Job};
+use crate::disk::{Disk, Done, Ending, Job};
+use crate::sabotage::Sabotage;
 use crate::site::{Fate, Item, StartFacts};
 use crate::trace::short;
 use crate::world::{Happening, Local, World};
@@ -42,6 +43,7 @@ impl World {
             Action::Send { to, bytes } => {
                 let kind = u64::from(bytes.first().copied().unwrap_or(u8::MAX));
                 self.trace.note(self.now, node, "sends", &[("to", to.0), ("kind", kind), ("size", bytes.len() as u64)]);
+                let bytes = self.falsify(node, bytes);
                 for (at, parcel) in self.network.send(self.now, node, to, &bytes) {
                     self.queue.push(at, Happening::Arrival(parcel));
                 }
@@ -55,7 +57,10 @@ impl World {
                 Ok(())
             }
             Action::Worker(message) => self.hand_to_worker(node, message),
-            Action::Respond(responses) => self.through_worker(node, Item::Respond(responses)),
+            Action::Respond(responses) => {
+                let told = self.sites[&node].process.as_ref().map_or(Seqno(0), |process| process.told);
+                self.through_worker(node, Item::Respond(responses, told))
+            }
             Action::Answer { token, result } => self.through_worker(node, Item::Answer(token, result)),
             Action::Committed(txid) => self.through_worker(node, Item::Committed(txid)),
             Action::Stop { reason } => self.stopped(node, reason),
@@ -151,6 +156,7 @@ impl World {
         }
         if let (ToWorker::Execute(execute), Some(process)) = (&message, self.process(node)) {
             process.executes = Some(execute.env);
+            self.truth.draws(node, execute.env.seed)?;
         }
         self.through_worker(node, Item::Message(message))
     }
@@ -169,11 +175,15 @@ impl World {
         let index = self.truth.commits(node, before, upto, disks)?;
         if let Some(process) = self.process(node) {
             process.committed = index;
+            process.told = upto;
         }
         Ok(())
     }
 
     fn through_worker(&mut self, node: NodeId, item: Item) -> Checked {
+        if self.swarm.sabotage == Some(Sabotage::AnswersOvertakeTheWorker) && matches!(item, Item::Respond(..)) {
+            return self.let_out(node, item);
+        }
         let Some(process) = self.process(node) else { return Ok(()) };
         let was_idle = process.queue.is_empty();
         process.queue.push_back(item);
@@ -224,8 +234,25 @@ impl World {
         match item {
             Item::Message(_) => unreachable!("messages are for the worker"),
             Item::Committed(_) => Ok(()),
-            Item::Respond(responses) => responses.into_iter().try_for_each(|response| self.response(node, response)),
+            Item::Respond(responses, told) => {
+                self.check_readable(node, &responses, told)?;
+                responses.into_iter().try_for_each(|response| self.response(node, response))
+            }
             Item::Answer(token, result) => self.query_answer(node, token, result),
+        }
+    }
+
+    /// What a node had said to be committed before it answered can be read when the answer goes out.
+    fn check_readable(&self, node: NodeId, responses: &[Response], told: Seqno) -> Checked {
+        let Some(process) = &self.sites[&node].process else { return Ok(()) };
+        let shown = process.reader.latest().seqno;
+        let answers = responses.iter().filter_map(|response| response.result.as_ref().ok());
+        match answers.map(|answer| answer.txid.seqno).find(|seqno| *seqno <= told && *seqno > shown) {
+            Some(seqno) => {
+                let seen = format!("node {node} answers with seqno {seqno} and shows seqno {shown}");
+                violated("what was answered can be read", seen)
+            }
+            None => Ok(()),
         }
     }
 
@@ -290,14 +317,14 @@ impl World {
         match self.sites[&node].fate {
             Fate::RolledBack if rolled_back => {
                 self.probes.roll_backs_refused += 1;
-                self.switch_off(node);
+                self.switch_off(node, Ending::Process);
                 self.site(node).fate = Fate::Refused;
                 self.site(node).refusal = Some(reason);
                 Ok(())
             }
             _ if rolled_back => violated("only a disk that was rolled back is refused", reason.to_string()),
             _ => {
-                self.switch_off(node);
+                self.switch_off(node, Ending::Process);
                 let after = self.chance.between(1_000, 500_000);
                 self.plan_start(after, node);
                 Ok(())

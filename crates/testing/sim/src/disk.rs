@@ -2,20 +2,24 @@
 //!
 //! The thread works in steps, in the order in which the host's does: the vote is replaced, records
 //! are cut off, files are begun, records are written, and one sync makes them last. A crash may come
-//! before any step. What was written and not synced is then there from its front up to some byte,
-//! perhaps followed by zeros; everything else is as the steps before left it.
+//! before any step; what it leaves is for [`crate::medium`] to say. A disk that is opened again syncs what it reads,
+//! as the host must: the node counts on it.
 //!
 //! Files hold the real bytes of [`synod_types::chunk`], and are read with the real scan.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use synod_types::boundary::{Append, EntryKind, LedgerRange, LogRecord, Ticket};
-use synod_types::chunk::{Damage, FileHeader, Scan, Tail, append_record, file_name};
+use synod_types::chunk::{Damage, FileHeader, RECORD_OVERHEAD, Scan, Tail, append_record};
 use synod_types::{Digest, LogIndex, Seqno, View};
 
+mod reads;
+
+use crate::medium::{Image, Medium};
 use crate::prng::Prng;
-use crate::swarm::DiskFaults;
+use crate::sabotage::Sabotage;
+use crate::swarm::{Delay, DiskFaults};
 
 /// A disk and the thread that works on it.
 #[derive(Debug)]
@@ -26,21 +30,27 @@ pub struct Disk {
     medium: Medium,
     /// The records on the medium, from index 1 on.
     durable: Vec<Filed>,
-    /// The records written since the last sync, and their bytes.
+    /// The records written since the last sync.
     written: Vec<Filed>,
     /// What was durable until the disk was put back.
     lost: Vec<Filed>,
-    unsynced: Vec<u8>,
+    sabotage: Option<Sabotage>,
     jobs: VecDeque<Job>,
     steps: VecDeque<Step>,
     has_just_cut: bool,
 }
 
-/// What survives a crash.
-#[derive(Clone, Debug, Default)]
-pub struct Medium {
-    files: BTreeMap<LogIndex, Vec<u8>>,
-    vote: Option<Bytes>,
+/// How a node ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Its process dies; the machine runs on.
+    Process,
+    /// The same, in the middle of a write.
+    ProcessMidWrite,
+    /// The machine loses power.
+    Power,
+    /// The same, and of what was appended and not synced the first so many bytes are left.
+    PowerKeeping(usize),
 }
 
 /// Work for the disk thread.
@@ -73,6 +83,8 @@ enum Step {
     Vote(Bytes),
     Truncate(LogIndex),
     Begin(LogIndex),
+    /// The directory, or the file that was cut, is synced.
+    Settle,
     Write(LogRecord),
     Sync,
     Tell(Ticket),
@@ -90,7 +102,7 @@ impl Disk {
             durable: Vec::new(),
             written: Vec::new(),
             lost: Vec::new(),
-            unsynced: Vec::new(),
+            sabotage: None,
             jobs: VecDeque::new(),
             steps: VecDeque::new(),
             has_just_cut: false,
@@ -116,12 +128,10 @@ impl Disk {
         let faults = self.faults;
         Some(match self.steps.front()? {
             Step::Tell(_) => 0,
-            Step::Write(_) => faults.write.draw(&mut self.prng),
+            Step::Vote(_) | Step::Truncate(_) | Step::Begin(_) | Step::Write(_) => faults.write.draw(&mut self.prng),
             Step::Read(..) => 4 * faults.write.draw(&mut self.prng),
-            Step::Vote(_) | Step::Truncate(_) | Step::Begin(_) | Step::Sync if self.prng.chance(faults.slow_ppm) => {
-                faults.slow.draw(&mut self.prng)
-            }
-            Step::Vote(_) | Step::Truncate(_) | Step::Begin(_) | Step::Sync => faults.sync.draw(&mut self.prng),
+            Step::Settle | Step::Sync if self.prng.chance(faults.slow_ppm) => faults.slow.draw(&mut self.prng),
+            Step::Settle | Step::Sync => faults.sync.draw(&mut self.prng),
         })
     }
 
@@ -137,14 +147,23 @@ impl Disk {
             }
             return;
         };
-        self.steps.extend(group.iter().rev().find_map(|append| append.vote.clone()).map(Step::Vote));
+        let vote = group.iter().rev().find_map(|append| append.vote.clone()).map(Step::Vote);
+        let (late, vote) = match self.sabotage {
+            Some(Sabotage::FilesVotesLate) => (vote, None),
+            Some(Sabotage::ForgetsVotes) => (None, None),
+            _ => (None, vote),
+        };
+        self.steps.extend(vote);
         let writes = group.iter().any(|append| !append.records.is_empty());
         for append in group {
             self.steps.extend(append.truncate_from.map(Step::Truncate));
             self.steps.extend(append.records.into_iter().map(Step::Write));
         }
+        let early = self.sabotage == Some(Sabotage::TellsBeforeSync);
+        self.steps.extend(early.then_some(Step::Tell(last)));
         self.steps.extend(writes.then_some(Step::Sync));
-        self.steps.push_back(Step::Tell(last));
+        self.steps.extend((!early).then_some(Step::Tell(last)));
+        self.steps.extend(late);
     }
 
     /// Whether the node crashes before the next step.
@@ -160,6 +179,7 @@ impl Disk {
             Some(Step::Vote(_)) => "disk replaces the vote",
             Some(Step::Truncate(_)) => "disk cuts records off",
             Some(Step::Begin(_)) => "disk begins a file",
+            Some(Step::Settle) => "disk syncs that",
             Some(Step::Write(_)) => "disk writes",
             Some(Step::Sync) => "disk syncs",
             Some(Step::Tell(_)) => "disk tells",
@@ -170,11 +190,22 @@ impl Disk {
 
     /// Carries out the next step.
     pub fn step(&mut self) -> Option<Done> {
-        self.has_just_cut = matches!(self.steps.front(), Some(Step::Truncate(_)));
+        let settles_cut = self.has_just_cut && matches!(self.steps.front(), Some(Step::Settle));
+        self.has_just_cut = settles_cut || matches!(self.steps.front(), Some(Step::Truncate(_)));
         match self.steps.pop_front()? {
-            Step::Vote(vote) => self.medium.vote = Some(vote),
-            Step::Truncate(from) => self.truncate(from),
-            Step::Begin(first) => self.begin(first),
+            Step::Vote(vote) => {
+                self.medium.replace_vote(vote);
+                self.steps.push_front(Step::Settle);
+            }
+            Step::Truncate(from) => {
+                self.truncate(from);
+                self.steps.push_front(Step::Settle);
+            }
+            Step::Begin(first) => {
+                self.begin(first);
+                self.steps.push_front(Step::Settle);
+            }
+            Step::Settle => self.sync(),
             Step::Write(record) if self.is_full() => {
                 self.steps.push_front(Step::Write(record.clone()));
                 self.steps.push_front(Step::Begin(record.index));
@@ -188,103 +219,38 @@ impl Disk {
     }
 
     fn is_full(&self) -> bool {
-        self.medium
-            .files
-            .last_key_value()
-            .is_none_or(|(_, file)| file.len() + self.unsynced.len() >= self.faults.chunk_bytes_max)
+        self.medium.last_file().is_none() || self.medium.last_file_size() >= self.faults.chunk_bytes_max
     }
 
     fn begin(&mut self, first_index: LogIndex) {
         self.sync();
         let header = FileHeader { network: self.network, first_index };
-        self.medium.files.insert(first_index, header.to_bytes().to_vec());
+        self.medium.begin(first_index, &header.to_bytes());
     }
 
     fn write(&mut self, record: LogRecord) {
         assert_eq!(record.index, self.end().next(), "records are filed in order");
-        let (file, bytes) = self.medium.files.last_key_value().expect("a file was begun");
-        let filed = Filed { file: *file, offset: bytes.len() + self.unsynced.len(), record };
-        append_record(&filed.record, &mut self.unsynced);
+        let file = self.medium.last_file().expect("a file was begun");
+        let filed = Filed { file, offset: self.medium.last_file_size(), record };
+        append_record(&filed.record, self.medium.end());
         self.written.push(filed);
     }
 
     fn sync(&mut self) {
-        if let Some(mut file) = self.medium.files.last_entry() {
-            file.get_mut().append(&mut self.unsynced);
-        }
+        self.medium.sync();
         self.durable.append(&mut self.written);
     }
 
     fn truncate(&mut self, from: LogIndex) {
-        self.sync();
+        self.durable.append(&mut self.written);
         let keep = usize::try_from(from.0 - 1).expect("logs of the simulation are short");
-        let Some(first_cut) = self.durable.get(keep).cloned() else { return };
+        let Some(first_cut) = self.durable.get(keep).cloned() else { return self.medium.sync() };
         self.durable.truncate(keep);
-        self.medium.files.retain(|first, _| *first <= first_cut.file);
-        self.medium.files.get_mut(&first_cut.file).expect("records lie in files").truncate(first_cut.offset);
+        self.medium.cut(first_cut.file, first_cut.offset);
         // A file of which only the header is left goes too, unless it is the first.
-        if self.medium.files.len() > 1 && self.durable.last().is_some_and(|last| last.file != first_cut.file) {
-            self.medium.files.remove(&first_cut.file);
+        if self.durable.last().is_some_and(|last| last.file != first_cut.file) {
+            self.medium.drop_last_file();
         }
-    }
-
-    fn read(&mut self, range: LedgerRange) -> Result<Vec<LogRecord>, String> {
-        if self.prng.chance(self.faults.read_fails_ppm) {
-            return Err("the disk could not be read".into());
-        }
-        let mut records = self.find(range);
-        if self.prng.chance(self.faults.read_lies_ppm) {
-            self.falsify(&mut records);
-        }
-        if records.is_empty() { Err("there is no such record".into()) } else { Ok(records) }
-    }
-
-    fn find(&self, range: LedgerRange) -> Vec<LogRecord> {
-        let records = self.records().cloned();
-        match range {
-            LedgerRange::Indexes { from, to, bytes_max } => {
-                let mut size = 0;
-                let fits = |record: &LogRecord| {
-                    size += record.payload.len();
-                    record.index == from || size <= bytes_max
-                };
-                records.filter(|record| (from..=to).contains(&record.index)).take_while(fits).collect()
-            }
-            LedgerRange::Covering(seqno) => records.filter(|record| covers(record, seqno)).collect(),
-        }
-    }
-
-    /// What a host hands over that means harm: another record, fewer, an entry without content, or one changed byte.
-    fn falsify(&mut self, records: &mut Vec<LogRecord>) {
-        match self.prng.below(4) {
-            2 => {
-                let Some(record) = records.last_mut() else { return };
-                (record.kind, record.count, record.payload) = (EntryKind::Engine, 0, Bytes::new());
-            }
-            0 => {
-                let all: Vec<_> = self.records().cloned().collect();
-                *records = vec![self.prng.pick(&all).clone()];
-            }
-            1 => drop(records.pop()),
-            _ => {
-                let Some(record) = records.last_mut().filter(|record| !record.payload.is_empty()) else { return };
-                let mut payload = record.payload.to_vec();
-                let at = self.prng.index(payload.len());
-                payload[at] ^= 1 << self.prng.below(8);
-                record.payload = payload.into();
-            }
-        }
-    }
-
-    /// The node crashes: what was not synced is there in part.
-    pub fn crash(&mut self) {
-        let unsynced = self.unsynced.len();
-        let kept = match self.prng.below(4) {
-            0 => 0,
-            1 => unsynced,
-            _ => self.prng.index(unsynced + 1),
-        };
-        self.crash_keeping(kept);
     }
 
     /// Whether the last step cut records off.
@@ -294,79 +260,89 @@ impl Disk {
 
     /// How many bytes were written since the last sync.
     pub const fn unsynced(&self) -> usize {
-        self.unsynced.len()
+        self.medium.unsynced()
     }
 
-    /// The node crashes: of what was not synced the first `kept` bytes are there.
+    /// The node ends; what it had the thread do and what was not done yet is forgotten.
     ///
     /// # Panics
-    /// If fewer were written.
-    pub fn crash_keeping(&mut self, kept: usize) {
+    /// If more bytes are to be kept than were written.
+    pub fn end_with(&mut self, ending: Ending) {
         self.jobs.clear();
         self.steps.clear();
         self.has_just_cut = false;
         self.written.clear();
-        let unsynced = std::mem::take(&mut self.unsynced);
-        let zeros = if self.prng.chance(250_000) { self.prng.index(unsynced.len() - kept + 1) } else { 0 };
-        // A single zero in place of the very last byte reads as one changed byte, which is damage by definition. It
-        // takes a file whose last byte begins a sector.
-        let zeros = if kept + zeros == unsynced.len() && zeros == 1 { 0 } else { zeros };
-        if let Some(mut file) = self.medium.files.last_entry() {
-            file.get_mut().extend_from_slice(&unsynced[..kept]);
-            file.get_mut().extend(std::iter::repeat_n(0, zeros));
+        match ending {
+            Ending::Process => {}
+            Ending::ProcessMidWrite => self.medium.lose_process(&mut self.prng),
+            Ending::Power => self.medium.lose_power(&mut self.prng),
+            Ending::PowerKeeping(kept) => self.medium.lose_power_keeping(kept, &mut self.prng),
         }
     }
 
-    /// Reads the medium as a host does that starts: an incomplete write at the end is cut off. Also says
-    /// whether there was one.
+    /// Reads the medium as a host does that starts: an incomplete write at the end is cut off, and what is left is
+    /// synced, because the node will count on it. Also says whether there was one.
     ///
     /// # Errors
     /// If anything but the end of the last file is not as it was written.
     pub fn open(&mut self) -> Result<bool, Damage> {
-        let mut durable = Vec::new();
+        let mut found = Vec::new();
         let mut torn = None;
-        for (first, bytes) in &self.medium.files {
-            let mut scan = Scan::new(Bytes::copy_from_slice(bytes))?;
+        for (first, bytes) in self.medium.files() {
+            let mut scan = Scan::new(bytes)?;
             for placed in &mut scan {
                 let placed = placed?;
-                durable.push(Filed { record: placed.record, file: *first, offset: placed.offset });
+                found.push(Filed { record: placed.record, file: first, offset: placed.offset });
             }
             if let Tail::Torn { offset } = scan.tail() {
-                torn = Some((*first, offset));
+                torn = Some((first, offset));
             }
         }
         if let Some((file, offset)) = torn {
-            assert_eq!(
-                self.medium.files.last_key_value().map(|(first, _)| *first),
-                Some(file),
-                "only the last is torn"
-            );
-            self.medium.files.get_mut(&file).expect("just read").truncate(offset);
+            assert_eq!(self.medium.last_file(), Some(file), "only the last is torn");
+            self.medium.cut(file, offset);
         }
-        let kept = durable.len() >= self.durable.len()
-            && self.durable.iter().zip(&durable).all(|(before, now)| before.record == now.record);
+        let kept = found.len() >= self.durable.len()
+            && self.durable.iter().zip(&found).all(|(before, now)| before.record == now.record);
         assert!(kept, "a crash leaves all that was synced");
-        self.durable = durable;
+        if self.sabotage == Some(Sabotage::SyncsNothingAtStart) {
+            self.written = found.split_off(self.count_synced(&found));
+            self.durable = found;
+        } else {
+            self.medium.sync();
+            self.durable = found;
+        }
         Ok(torn.is_some())
     }
 
+    /// How many of the records found are on the medium.
+    fn count_synced(&self, found: &[Filed]) -> usize {
+        let end = |filed: &Filed| filed.offset + RECORD_OVERHEAD + filed.record.payload.len();
+        let (last, synced) = (self.medium.last_file(), self.medium.synced_size());
+        found.partition_point(|filed| Some(filed.file) != last || end(filed) <= synced)
+    }
+
+    /// Has the disk or its thread break their contract.
+    pub const fn set_sabotage(&mut self, sabotage: Option<Sabotage>) {
+        self.sabotage = sabotage;
+    }
+
     /// A copy of all that would survive a crash now.
-    pub fn image(&self) -> Medium {
-        self.medium.clone()
+    pub fn image(&self) -> Image {
+        self.medium.image()
     }
 
     /// Whether records were synced since `image` was taken.
-    pub fn went_on_since(&self, image: &Medium) -> bool {
-        self.medium.files != image.files
+    pub fn went_on_since(&self, image: &Image) -> bool {
+        self.medium.differs_from(image)
     }
 
     /// Puts the medium back to an earlier image; the node is down.
-    pub fn put_back(&mut self, image: Medium) {
+    pub fn put_back(&mut self, image: Image) {
         assert!(self.jobs.is_empty() && self.steps.is_empty(), "disks are exchanged while the node is down");
-        self.medium = image;
+        self.medium.put_back(image);
         self.lost = std::mem::take(&mut self.durable);
         self.written.clear();
-        self.unsynced.clear();
     }
 
     /// The host adds an engine entry to the log; the node is down.
@@ -389,6 +365,11 @@ impl Disk {
         self.faults.read_lies_ppm = per_million;
     }
 
+    /// From now on a sync takes so long.
+    pub const fn slow_syncs(&mut self, micros: u64) {
+        self.faults.sync = Delay { min: micros, max: micros };
+    }
+
     /// From now on nothing is slow, crashes or lies.
     pub fn heal(&mut self) {
         self.faults = DiskFaults { chunk_bytes_max: self.faults.chunk_bytes_max, ..DiskFaults::none() };
@@ -396,10 +377,15 @@ impl Disk {
 
     /// The vote record.
     pub fn vote(&self) -> Option<Bytes> {
-        self.medium.vote.clone()
+        self.medium.vote().cloned()
     }
 
-    /// The records that a crash would leave, at least.
+    /// The records that a process reads when it starts.
+    pub fn readable(&self) -> impl Iterator<Item = &LogRecord> {
+        self.records()
+    }
+
+    /// The records that a loss of power would leave, at least.
     pub fn durable(&self) -> impl Iterator<Item = &LogRecord> {
         self.durable.iter().map(|filed| &filed.record)
     }
@@ -420,7 +406,7 @@ impl Disk {
 
     /// The files, by name and in order.
     pub fn files(&self) -> impl Iterator<Item = (String, Bytes)> {
-        self.medium.files.iter().map(|(first, bytes)| (file_name(*first), Bytes::copy_from_slice(bytes)))
+        self.medium.named_files()
     }
 
     fn records(&self) -> impl Iterator<Item = &LogRecord> {
@@ -430,8 +416,4 @@ impl Disk {
     fn end(&self) -> LogIndex {
         LogIndex((self.durable.len() + self.written.len()) as u64)
     }
-}
-
-fn covers(record: &LogRecord, seqno: Seqno) -> bool {
-    record.first_seqno <= seqno && seqno.0 < record.first_seqno.0 + u64::from(record.count)
 }

@@ -17,7 +17,8 @@
 //! the host's disk thread (see [`disk`]), sessions (a token), clocks.
 //!
 //! Deviation from TigerBeetle's VOPR and FoundationDB's simulator, which inspired this: nodes are honest here.
-//! The adversary is the host, who may roll a disk back, hand over wrong records, and look at everything it files.
+//! The adversary is the host, who may roll a disk back, hand over wrong records, and look at everything it files; and
+//! a block may reach a follower with a byte changed, which the channels exclude and the follower must refuse anyway.
 
 mod actions;
 pub mod check;
@@ -25,11 +26,14 @@ pub mod client;
 pub mod clock;
 pub mod consortium;
 pub mod disk;
+mod falsify;
+pub mod medium;
 pub mod network;
 pub mod prng;
 pub mod queue;
 mod recovery;
 pub mod report;
+pub mod sabotage;
 pub mod scenario;
 pub mod site;
 pub mod swarm;

@@ -53,6 +53,7 @@ impl World {
         self.healed_at = Some(self.now);
         self.swarm.crash_between_actions_ppm = 0;
         self.swarm.crash_at_disk_step = None;
+        self.swarm.falsified_ppm = 0;
         self.network.heal();
         let nodes = self.consortium.nodes.clone();
         let pairs: Vec<_> =

@@ -36,6 +36,12 @@ probes! {
     starts,
     /// Crashes, of whatever kind.
     crashes,
+    /// Crashes that took the process only, not what the system remembered of its disk.
+    deaths_of_processes,
+    /// Losses of power soon after such a death.
+    losses_of_power_after,
+    /// Messages sent with a byte of a block changed.
+    falsified,
     /// Crashes between two actions of a node.
     crashes_between_actions,
     /// Crashes before a step of the disk.

@@ -4,15 +4,23 @@ use synod_node::{Answer, Status, StopReason};
 use synod_types::{LogIndex, NodeId};
 
 use crate::check::Checked;
-use crate::disk::Medium;
+use crate::disk::Ending;
+use crate::medium::Image;
+use crate::sabotage::Sabotage;
 use crate::swarm::{Delay, Swarm, Workload};
 use crate::world::{Local, World};
 
 /// A cluster of `nodes` in which nothing goes wrong by itself, and whose clients do only what they are told.
 pub fn calm(nodes: u64) -> World {
+    sabotaged(nodes, None)
+}
+
+/// The same, in which something breaks its contract.
+pub fn sabotaged(nodes: u64, sabotage: Option<Sabotage>) -> World {
     let never = Delay { min: 600_000_000, max: 600_000_000 };
     let workload = Workload { patience: never, ..Workload::none() };
-    World::new(nodes, Swarm { workload, ..Swarm::calm(nodes) }, std::env::var_os(LOG_VARIABLE).is_some())
+    let swarm = Swarm { workload, sabotage, ..Swarm::calm(nodes) };
+    World::new(nodes, swarm, std::env::var_os(LOG_VARIABLE).is_some())
 }
 
 /// Set in the environment, this prints what happens in scenarios.
@@ -113,12 +121,27 @@ impl World {
 
     /// A node crashes while its disk writes: of what was not synced, the first `kept` bytes are there.
     pub fn crash_keeping(&mut self, node: NodeId, kept: usize) {
-        self.switch_off_keeping(node, Some(kept));
+        self.switch_off(node, Ending::PowerKeeping(kept));
+    }
+
+    /// A node's machine loses power, and of what its disk had not synced nothing is left.
+    pub fn lose_power_of(&mut self, node: NodeId) {
+        self.switch_off(node, Ending::PowerKeeping(0));
+    }
+
+    /// The process of a node dies; the machine runs on.
+    pub fn kill(&mut self, node: NodeId) {
+        self.switch_off(node, Ending::Process);
     }
 
     /// From now on a node's host hands over something else than what it was asked to read, so often in a million times.
     pub fn let_host_lie(&mut self, node: NodeId, per_million: u32) {
         self.site(node).disk.lie(per_million);
+    }
+
+    /// From now on a node's disk takes so long to sync.
+    pub fn slow_syncs(&mut self, node: NodeId, micros: u64) {
+        self.site(node).disk.slow_syncs(micros);
     }
 
     /// Switches a machine on.
@@ -127,12 +150,12 @@ impl World {
     }
 
     /// A copy of what a node's disk holds.
-    pub fn disk_image(&self, node: NodeId) -> Medium {
+    pub fn disk_image(&self, node: NodeId) -> Image {
         self.sites[&node].disk.image()
     }
 
     /// Crashes a node, puts its disk back to an image, and starts it again.
-    pub fn put_disk_back(&mut self, node: NodeId, image: Medium) {
+    pub fn put_disk_back(&mut self, node: NodeId, image: Image) {
         self.roll_back_to(node, image);
     }
 

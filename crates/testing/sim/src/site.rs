@@ -10,7 +10,8 @@ use synod_worker::{BlockEnv, Executed, Reader, ToWorker, Worker};
 use crate::check::{Checked, violated};
 use crate::clock::{Clock, Instant};
 use crate::consortium::{Consortium, kits, session_keys};
-use crate::disk::{Disk, Medium};
+use crate::disk::{Disk, Ending};
+use crate::medium::Image;
 
 /// A machine.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub enum Fate {
     /// Its disk will be put back.
     ToBeRolledBack {
         /// To this image.
-        image: Medium,
+        image: Image,
         /// If this process, of this incarnation, sees what it acknowledges until then.
         witness: Option<(NodeId, u64)>,
         /// When it first acknowledged more than the image holds.
@@ -82,6 +83,8 @@ pub struct Process {
     pub committed: LogIndex,
     /// Its log, as it has appended it, synced or not.
     pub log: BTreeMap<LogIndex, View>,
+    /// The last transaction that it said is committed.
+    pub told: Seqno,
     /// The facts of the block that the worker was last told to execute.
     pub executes: Option<BlockEnv>,
     /// When each peer sent what was last heard from it.
@@ -95,8 +98,8 @@ pub struct Process {
 pub enum Item {
     /// For the worker.
     Message(ToWorker),
-    /// For sessions.
-    Respond(Vec<Response>),
+    /// For sessions: everything up to this transaction had been said to be committed before.
+    Respond(Vec<Response>, Seqno),
     /// For a session.
     Answer(u64, Result<QueryAnswer, Refusal>),
     /// For those who wait for a commit.
@@ -179,13 +182,9 @@ impl Site {
         }
     }
 
-    /// The process ends at once; its disk keeps what a crash leaves, or the first `kept` bytes of what was not
-    /// synced. Returns who waited.
-    pub fn crash(&mut self, kept: Option<usize>) -> Vec<Session> {
-        match kept {
-            Some(kept) => self.disk.crash_keeping(kept),
-            None => self.disk.crash(),
-        }
+    /// The process ends at once; its disk keeps what such an end leaves. Returns who waited.
+    pub fn end(&mut self, ending: Ending) -> Vec<Session> {
+        self.disk.end_with(ending);
         let sessions = self.process.take().map(|process| process.sessions);
         sessions.into_iter().flatten().map(|(_, session)| session).collect()
     }
@@ -225,7 +224,7 @@ fn start(
         seed: facts.seed,
         times: None,
     };
-    let mut records = disk.durable().cloned().map(Untrusted::new);
+    let mut records = disk.readable().cloned().map(Untrusted::new);
     let genesis = records.next().expect("a disk holds the genesis block");
     let mut start = Start::new(config, genesis)?;
     start.retain(facts.retained_bytes_max);
@@ -244,7 +243,8 @@ fn start(
         wake_at: None,
         spins: 0,
         committed: LogIndex(0),
-        log: disk.durable().map(|record| (record.index, record.view)).collect(),
+        log: disk.readable().map(|record| (record.index, record.view)).collect(),
+        told: Seqno(0),
         executes: None,
         heard: BTreeMap::new(),
         sessions: BTreeMap::new(),

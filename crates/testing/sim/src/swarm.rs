@@ -4,6 +4,7 @@
 //! few kinds and leaves the others off (swarm testing: Groce et al., ISSTA 2012).
 
 use crate::prng::Prng;
+use crate::sabotage::Sabotage;
 
 /// A range of microseconds, both ends included.
 #[derive(Clone, Copy, Debug)]
@@ -139,11 +140,8 @@ pub enum Trouble {
         /// How far.
         by: u64,
     },
-    /// The disk of a node is put back to an earlier state while it is down.
-    RollBack {
-        /// Who.
-        who: Who,
-    },
+    /// The disk of a follower is put back to an earlier state while it is down.
+    RollBack,
     /// The host of a node adds to its log while it is down.
     Forge {
         /// Who.
@@ -194,7 +192,14 @@ pub struct Swarm {
     pub crash_between_actions_ppm: u32,
     /// The step of any disk, counted over all, before which its node crashes.
     pub crash_at_disk_step: Option<u64>,
-    /// How far clocks are apart at most, in microseconds.
+    /// How many of the crashes, in a million, are losses of power; the others are deaths of a process, which leave the
+    /// system's memory of the disk as it is.
+    pub power_fails_ppm: u32,
+    /// How many messages with blocks, in a million, are sent with one byte of a block changed.
+    pub falsified_ppm: u32,
+    /// What breaks its contract. No seed draws that.
+    pub sabotage: Option<Sabotage>,
+    /// How far a clock is from the simulation's at most, in microseconds.
     pub skew_max: u64,
     /// How much a clock gains or loses at most, in microseconds per second.
     pub drift_max_ppm: u64,
@@ -216,14 +221,17 @@ impl Swarm {
         Self {
             nodes,
             rules: *prng.pick(&[RuleSet::Default, RuleSet::Default, RuleSet::Tight, RuleSet::Serial]),
-            workload: Workload::draw(prng),
+            workload: Workload::draw(prng, faults_last),
             links: LinkFaults::draw(prng),
             disks: DiskFaults::draw(prng),
             worker: *prng.pick(&[Delay::QUICK, Delay::QUICK, Delay { min: 100, max: 20_000 }]),
             crash_between_actions_ppm: *prng.pick(&[0, 0, 0, 500, 2_000]),
             crash_at_disk_step: None,
+            power_fails_ppm: *prng.pick(&[1_000_000, 500_000, 0]),
+            falsified_ppm: *prng.pick(&[0, 0, 0, 20_000]),
+            sabotage: None,
             skew_max: *prng.pick(&[0, 0, 200_000, 7_000_000]),
-            drift_max_ppm: *prng.pick(&[0, 100, 20_000]),
+            drift_max_ppm: *prng.pick(&[0, 100, 20_000, 200_000]),
             retained_bytes_max: *prng.pick(&[0, 8 << 10, 64 << 20]),
             faults_last,
             troubles: troubles(prng, nodes, faults_last),
@@ -241,6 +249,9 @@ impl Swarm {
             worker: Delay::QUICK,
             crash_between_actions_ppm: 0,
             crash_at_disk_step: None,
+            power_fails_ppm: 1_000_000,
+            falsified_ppm: 0,
+            sabotage: None,
             skew_max: 0,
             drift_max_ppm: 0,
             retained_bytes_max: 0,
@@ -261,9 +272,9 @@ fn troubles(prng: &mut Prng, nodes: u64, faults_last: u64) -> Vec<(u64, Trouble)
         let (at, kind) = (prng.between(500_000, faults_last), *prng.pick(&kinds));
         troubles.push((at, trouble(prng, kind)));
     }
-    if nodes > 1 && prng.chance(80_000) {
-        let (at, who) = (prng.between(faults_last / 2, faults_last), who(prng));
-        troubles.push((at, if prng.chance(800_000) { Trouble::RollBack { who } } else { Trouble::Forge { who } }));
+    if nodes > 1 && prng.chance(150_000) {
+        let (at, who) = (prng.between(faults_last / 4, faults_last), who(prng));
+        troubles.push((at, if prng.chance(800_000) { Trouble::RollBack } else { Trouble::Forge { who } }));
     }
     troubles.sort_by_key(|(at, _)| *at);
     troubles
@@ -348,11 +359,14 @@ impl DiskFaults {
 }
 
 impl Workload {
-    fn draw(prng: &mut Prng) -> Self {
+    fn draw(prng: &mut Prng, faults_last: u64) -> Self {
+        let operations = prng.between(5, 40);
+        // Most clients have something to do for about as long as things go wrong; short delays are more frequent.
+        let spread = Delay { min: 0, max: 3 * faults_last / operations };
         Self {
             clients: prng.between(1, 5) as usize,
-            operations: prng.between(5, 40) as usize,
-            think: *prng.pick(&[Delay { min: 0, max: 1_000 }, Delay { min: 1_000, max: 800_000 }]),
+            operations: operations as usize,
+            think: *prng.pick(&[Delay { min: 0, max: 1_000 }, spread, spread]),
             keys: *prng.pick(&[1, 3, 8]),
             calls_max: *prng.pick(&[1, 4, 12]),
             patience: *prng.pick(&[Delay { min: 100_000, max: 1_000_000 }, Delay { min: 1_000_000, max: 5_000_000 }]),

@@ -4,6 +4,7 @@ use synod_node::{Event, Role};
 use synod_types::{NodeId, View};
 
 use crate::check::Checked;
+use crate::disk::Ending;
 use crate::site::{Fate, Session};
 use crate::swarm::{Direction, Trouble, Who};
 use crate::world::{Happening, Local, World};
@@ -44,7 +45,7 @@ impl World {
                     self.event(node, Event::Timeout)?;
                 }
             }
-            Trouble::RollBack { who } => self.begin_roll_back(who),
+            Trouble::RollBack => self.begin_roll_back(),
             Trouble::Forge { who } => {
                 let chosen = self.hit(who).into_iter().find(|node| self.may_be_rolled_back(*node));
                 chosen.into_iter().for_each(|node| self.forge(node));
@@ -71,14 +72,8 @@ impl World {
             return;
         }
         self.trace.note(self.now, node, how, &[]);
-        self.probes.crashes += 1;
-        self.switch_off(node);
-        if self.healed_at.is_none() {
-            let after = self.chance.between(1_000, 1_500_000);
-            self.plan_start(after, node);
-        } else {
-            self.plan_start(10_000, node);
-        }
+        let after = if self.healed_at.is_none() { self.chance.between(1_000, 1_500_000) } else { 10_000 };
+        self.crash_until(after, node);
     }
 
     /// The process on a machine ends at once, and starts again after a while.
@@ -87,19 +82,40 @@ impl World {
             return;
         }
         self.trace.note(self.now, node, "crashes", &[("for", micros)]);
+        self.crash_until(micros, node);
+    }
+
+    /// A node's process dies or its machine loses power; the latter often comes soon after the former.
+    fn crash_until(&mut self, micros: u64, node: NodeId) {
         self.probes.crashes += 1;
-        self.switch_off(node);
+        if self.chance.chance(self.swarm.power_fails_ppm) {
+            self.switch_off(node, Ending::Power);
+        } else {
+            self.probes.deaths_of_processes += 1;
+            let mid_write = self.chance.chance(250_000);
+            self.switch_off(node, if mid_write { Ending::ProcessMidWrite } else { Ending::Process });
+            if self.chance.chance(POWER_FAILS_AFTER_PPM) {
+                let after = self.chance.between(0, POWER_FAILS_WITHIN);
+                self.queue.push(self.now.plus(micros + after), Happening::PowerFails(node));
+            }
+        }
         self.plan_start(micros, node);
     }
 
-    /// Ends the process and breaks its connections.
-    pub(crate) fn switch_off(&mut self, node: NodeId) {
-        self.switch_off_keeping(node, None);
+    /// A machine loses power soon after its process had died, whether that runs again or not.
+    pub(crate) fn lose_power(&mut self, node: NodeId) {
+        if self.healed_at.is_some() || !matches!(self.sites[&node].fate, Fate::Honest) || self.is_rolling_back() {
+            return;
+        }
+        self.trace.note(self.now, node, "loses power", &[]);
+        self.probes.losses_of_power_after += 1;
+        self.switch_off(node, Ending::Power);
+        self.plan_start(1_000, node);
     }
 
-    /// The same, keeping the first `kept` bytes of what was not synced.
-    pub(crate) fn switch_off_keeping(&mut self, node: NodeId, kept: Option<usize>) {
-        let sessions = self.site(node).crash(kept);
+    /// Ends the process and breaks its connections.
+    pub(crate) fn switch_off(&mut self, node: NodeId, ending: Ending) {
+        let sessions = self.site(node).end(ending);
         for session in sessions {
             if let Session::Write { client, request } = session {
                 self.break_connection(client, request);
@@ -187,12 +203,17 @@ impl World {
     }
 
     /// Takes an image of a follower's disk, to put it back later.
-    fn begin_roll_back(&mut self, who: Who) {
-        let Some(node) = self.hit(who).into_iter().find(|node| self.may_be_rolled_back(*node)) else { return };
+    fn begin_roll_back(&mut self) {
+        let seen = |node: &NodeId| self.witness(*node).is_some() && self.may_be_rolled_back(*node);
+        let mut candidates: Vec<_> = self.running().into_iter().filter(seen).collect();
+        self.chance.shuffle(&mut candidates);
+        let Some(node) = candidates.pop() else {
+            return self.queue.push(self.now.plus(ROLL_BACK_PAUSE), Happening::Trouble(Trouble::RollBack));
+        };
         let image = self.site(node).disk.image();
         let witness = self.witness(node);
         self.site(node).fate = Fate::ToBeRolledBack { image, witness, acknowledged_at: None };
-        let after = self.chance.between(100_000, 1_500_000);
+        let after = self.chance.between(50_000, 800_000);
         self.queue.push(self.now.plus(after), Happening::RollBack(node));
     }
 
@@ -215,6 +236,10 @@ impl World {
                 let heard = self.sites[&witness].process.as_ref().and_then(|process| process.heard.get(&node));
                 acknowledged_at.is_some_and(|at| heard.is_some_and(|heard| *heard > at))
             });
+        let may_wait = *witness == self.witness(node) && witness.is_some() && self.healed_at.is_none();
+        if may_wait && !is_seen {
+            return self.queue.push(self.now.plus(ROLL_BACK_PAUSE), Happening::RollBack(node));
+        }
         let goes_on = is_seen && self.healed_at.is_none() && self.may_be_rolled_back(node);
         let fate = std::mem::replace(&mut self.site(node).fate, Fate::Honest);
         if let Fate::ToBeRolledBack { image, .. } = fate
@@ -242,10 +267,10 @@ impl World {
     }
 
     /// Crashes a node, puts its disk back, and starts it again.
-    pub(crate) fn roll_back_to(&mut self, node: NodeId, image: crate::disk::Medium) {
+    pub(crate) fn roll_back_to(&mut self, node: NodeId, image: crate::medium::Image) {
         self.trace.note(self.now, node, "is rolled back", &[]);
         self.probes.roll_backs += 1;
-        self.switch_off(node);
+        self.switch_off(node, Ending::Process);
         let site = self.site(node);
         site.disk.put_back(image);
         site.fate = Fate::RolledBack;
@@ -256,7 +281,7 @@ impl World {
     pub fn forge(&mut self, node: NodeId) {
         self.trace.note(self.now, node, "has a host that forges", &[]);
         let view = self.sites[&node].process.as_ref().map_or(View(0), |process| process.node.status().view);
-        self.switch_off(node);
+        self.switch_off(node, Ending::Power);
         let site = self.site(node);
         site.disk.forge_engine_entry(View(view.0 + FORGED_VIEWS_AHEAD));
         site.fate = Fate::Forged;
@@ -270,6 +295,15 @@ impl World {
         others_honest && self.consortium.nodes.len() > 2
     }
 }
+
+/// How long a roll-back waits for a moment at which somebody would see it.
+const ROLL_BACK_PAUSE: u64 = 100_000;
+
+/// How often a machine loses power soon after its process died, in a million times.
+const POWER_FAILS_AFTER_PPM: u32 = 300_000;
+
+/// How soon after the process was started again: before its first sync, often.
+const POWER_FAILS_WITHIN: u64 = 300_000;
 
 /// More than a view that the node may have entered meanwhile: an entry that it filed itself is no forgery.
 const FORGED_VIEWS_AHEAD: u64 = 100;

@@ -63,6 +63,8 @@ pub(crate) enum Happening {
     Trouble(Trouble),
     /// A partition ends.
     Unblock(Vec<(NodeId, NodeId)>),
+    /// A machine loses power.
+    PowerFails(NodeId),
     /// The second half of a roll-back.
     RollBack(NodeId),
 }
@@ -106,7 +108,8 @@ impl World {
         let mut clocks = Prng::new(seed, "clocks");
         let site = |node: &NodeId| {
             let disk_chance = Prng::new(seed ^ (node.0 << 48), "disk");
-            let disk = Disk::new(consortium.network, &consortium.genesis, swarm.disks, disk_chance);
+            let mut disk = Disk::new(consortium.network, &consortium.genesis, swarm.disks, disk_chance);
+            disk.set_sabotage(swarm.sabotage);
             (*node, Site::new(*node, clock(&swarm, &mut clocks), disk))
         };
         let sites: BTreeMap<_, _> = consortium.nodes.iter().map(site).collect();
@@ -204,6 +207,10 @@ impl World {
             Happening::Trouble(trouble) => self.trouble(trouble),
             Happening::Unblock(pairs) => {
                 self.unblock(&pairs);
+                Ok(())
+            }
+            Happening::PowerFails(node) => {
+                self.lose_power(node);
                 Ok(())
             }
             Happening::RollBack(node) => {

@@ -2,7 +2,8 @@
 
 use synod_node::{Role, StopReason};
 use synod_sim::World;
-use synod_sim::scenario::calm;
+use synod_sim::sabotage::Sabotage;
+use synod_sim::scenario::{calm, sabotaged};
 use synod_types::NodeId;
 
 /// Two clients of the tables; client 0 is a stranger.
@@ -204,6 +205,43 @@ fn a_torn_last_record_is_cut_and_nothing_acknowledged_is_lost() {
 }
 
 #[test]
+fn what_a_node_read_back_after_its_process_died_survives_a_loss_of_power() {
+    read_back_and_then_without_power(None);
+}
+
+#[test]
+#[should_panic(expected = "what is committed lies on a quorum's disks")]
+fn without_a_sync_at_the_start_it_would_not() {
+    read_back_and_then_without_power(Some(Sabotage::SyncsNothingAtStart));
+}
+
+/// A record was written and not synced when the process died; the next one acknowledges it, and then the power fails.
+/// The leader, whose disk alone would hold the record then, is lost at the same time.
+fn read_back_and_then_without_power(sabotage: Option<Sabotage>) {
+    let mut world = sabotaged(3, sabotage);
+    let leader = world.await_leader();
+    let (follower, slow) = (world.others(leader)[0], world.others(leader)[1]);
+    world.slow_syncs(slow, 60_000_000);
+    let request = world.ask_at(ONE, leader);
+    world.run_to("the follower writes and has not synced", |world| world.unsynced(follower) > 0);
+    world.kill(follower);
+    world.run_for(100_000);
+    assert_eq!(world.answer(request), None, "the leader's disk alone holds it");
+    world.start(follower);
+    let answer = world.await_answer(request);
+    world.crash_for(leader, 5_000_000);
+    world.lose_power_of(follower);
+    world.lose_power_of(slow);
+    world.slow_syncs(slow, 1_000);
+    world.start(follower);
+    world.start(slow);
+    world.run_to("it is committed without the one that led", |world| {
+        world.status(follower).is_some_and(|status| status.committed >= answer.txid)
+    });
+    world.end_well();
+}
+
+#[test]
 fn a_crash_between_cut_and_write_is_no_roll_back() {
     // A deposed leader's follower acknowledged two blocks that its successor replaces; it crashes when they are cut
     // off and nothing stands in their place. The deposed leader remembers the acknowledgement. Found by seed 4841.
@@ -234,7 +272,7 @@ fn a_crash_between_cut_and_write_is_no_roll_back() {
 }
 
 /// A cluster in which `follower` has acknowledged more than `image` holds.
-fn with_an_old_image(world: &mut World, leader: NodeId, follower: NodeId) -> synod_sim::disk::Medium {
+fn with_an_old_image(world: &mut World, leader: NodeId, follower: NodeId) -> synod_sim::medium::Image {
     let first = world.ask_at(ONE, leader);
     world.await_answer(first);
     world.run_for(50_000);

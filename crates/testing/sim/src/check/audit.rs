@@ -1,8 +1,8 @@
 //! The reckoning at the end of a run: everything that was promised against everything that is on disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use synod_ledger::{Content, Receipt, SealedBlock, Verifier, open};
+use synod_ledger::{BlockKind, Content, Receipt, SealedBlock, Verifier, open};
 use synod_node::TxStatus;
 use synod_types::{AdapterId, Decode, Digest, NodeId, RequestId, Seqno, TxId};
 use synod_worker::{ActorFacts, Apply, Method, Plan, Reader, Reply, Request, ToWorker, Worker};
@@ -122,6 +122,8 @@ struct Replay<'a> {
     worker: Worker,
     reader: Reader,
     done: BTreeMap<RequestId, Done>,
+    /// What the views' keys are derived with.
+    salts: BTreeSet<[u8; 32]>,
     claims: BTreeMap<Seqno, Option<Digest>>,
     /// Places of observations, by the seqno of their snapshot.
     observations: BTreeMap<Seqno, Vec<usize>>,
@@ -135,11 +137,22 @@ impl<'a> Replay<'a> {
             observations.entry(observation.seqno).or_default().push(place);
         }
         let reader = worker.reader();
-        Self { audit, worker, reader, done: BTreeMap::new(), claims: BTreeMap::new(), observations }
+        Self {
+            audit,
+            worker,
+            reader,
+            done: BTreeMap::new(),
+            salts: BTreeSet::new(),
+            claims: BTreeMap::new(),
+            observations,
+        }
     }
 
     fn block(&mut self, block: &SealedBlock) -> Checked {
         let header = &block.header;
+        if header.kind == BlockKind::ViewStart && !self.salts.insert(header.salt) {
+            return violated("each view has a salt of its own", format!("view {} has that of another", header.view));
+        }
         if header.count == 0 {
             return Ok(());
         }

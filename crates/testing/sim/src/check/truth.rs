@@ -1,7 +1,8 @@
 //! What the cluster has decided, pieced together from what each node does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use synod_types::boundary::LogRecord;
 use synod_types::{Digest, LogIndex, NodeId, Seqno, TxId, View};
 
@@ -17,6 +18,8 @@ pub struct Truth {
     /// The committed entries, from index 1 on.
     committed: Vec<LogRecord>,
     states: BTreeMap<Seqno, (NodeId, Digest)>,
+    /// What calls drew from.
+    seeds: BTreeSet<[u8; 32]>,
     committed_by_successors: u64,
 }
 
@@ -29,6 +32,7 @@ impl Truth {
             entries: BTreeMap::from([((genesis.index, genesis.view), genesis.clone())]),
             committed: vec![genesis.clone()],
             states: BTreeMap::new(),
+            seeds: BTreeSet::new(),
             committed_by_successors: 0,
         }
     }
@@ -57,6 +61,12 @@ impl Truth {
         }
         let seen = format!("node {node} files other bytes for entry {} of view {}", record.index, record.view);
         violated("an index and a view name one entry", seen)
+    }
+
+    /// The payloads of the last few blocks of the log that any node filed.
+    pub fn last_payloads(&self, count: usize) -> impl Iterator<Item = &Bytes> {
+        let records = self.entries.values().rev().take(count);
+        records.map(|record| &record.payload).filter(|payload| !payload.is_empty())
     }
 
     /// The only node of a cluster has crashed: what it had not synced nobody has seen, so it may do otherwise now.
@@ -138,6 +148,17 @@ impl Truth {
         self.committed_by_successors += u64::from(is_succeeded && record.count > 0);
         self.committed.push(record.clone());
         Ok(())
+    }
+
+    /// A leader gives the calls of a block something to draw from.
+    ///
+    /// # Errors
+    /// If another block was given the same.
+    pub fn draws(&mut self, node: NodeId, seed: [u8; 32]) -> Checked {
+        if self.seeds.insert(seed) {
+            return Ok(());
+        }
+        violated("no two blocks draw from the same randomness", format!("node {node} gives it a second time"))
     }
 
     /// A node's state at `seqno`, once it is committed there.
