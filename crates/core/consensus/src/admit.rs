@@ -45,6 +45,11 @@ impl Admitted {
         &self.entries
     }
 
+    /// The sender's view, or the one that it asks for; `None` if the message has no meaning here and now.
+    pub fn view(&self) -> Option<View> {
+        self.message.as_ref().map(|message| View(message.term))
+    }
+
     /// The last entry that the sender says it has synced, if this node leads and the message says so.
     ///
     /// Of an older view's acknowledgement nothing is said: other entries may stand there by now.

@@ -1,8 +1,6 @@
 //! What every node does with the log: checks entries before it acknowledges them, files them,
 //! follows truncations, and applies what commits.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use synod_consensus::{Admitted, Append};
 use synod_ledger::{Content, RequestRecord};
@@ -11,14 +9,11 @@ use synod_types::{Decode, LogIndex, NodeId, Seqno, Time, TxId, Untrusted};
 use synod_worker::{Reply, ToWorker};
 
 use crate::chain::Position;
+use crate::clocks::Unheeded;
 use crate::event::{Action, Answer};
 use crate::layers::Done;
 use crate::node::{Engine, Node};
 use crate::sealing::apply;
-
-/// How far ahead of this node's clock a block's time may be before the block is not acknowledged.
-/// Generous beside what clocks differ by, small beside what contracts and epochs care about.
-pub const BLOCK_TIME_AHEAD_MAX: Duration = Duration::from_secs(60);
 
 impl Node {
     /// Lets a peer's message to the engine only after the entries that it adds have been checked
@@ -26,7 +21,10 @@ impl Node {
     pub(crate) fn on_consensus_message(&mut self, now: Time, from: NodeId, bytes: Untrusted<Bytes>) {
         let Engine::Running(consensus) = &self.engine else { return };
         let Ok(admitted) = consensus.admit(from, bytes) else { return };
-        if !self.check_new_entries(now, &admitted) {
+        if self.unheeded.is_some_and(|leader| leader.said(now, from, admitted.view())) {
+            return;
+        }
+        if !self.check_new_entries(now, from, &admitted) {
             return;
         }
         self.remember(from, &admitted);
@@ -50,7 +48,7 @@ impl Node {
     }
 
     /// Checks the entries that a message would add, one after the other, on the chain where they join it.
-    fn check_new_entries(&mut self, now: Time, admitted: &Admitted) -> bool {
+    fn check_new_entries(&mut self, now: Time, from: NodeId, admitted: &Admitted) -> bool {
         let entries = admitted.entries();
         if entries.records.is_empty() {
             return true;
@@ -61,10 +59,14 @@ impl Node {
                 // The same entry may come again before the engine has appended it; it is the same only with the
                 // same content before it.
                 Some(known) if known.is(record, &parent.tip) => known.clone(),
-                _ => match self.check_entry(now, record, &parent) {
-                    Some(position) => position,
-                    None => return false,
-                },
+                _ => {
+                    let Some(position) = self.check_entry(record, &parent) else { return false };
+                    if let Some(leader) = Unheeded::for_time(now, from, admitted.view(), position.tip.time) {
+                        self.unheeded = Some(leader);
+                        return false;
+                    }
+                    position
+                }
             };
             self.chain.note_checked(position.clone());
             parent = position;
@@ -72,12 +74,8 @@ impl Node {
         true
     }
 
-    fn check_entry(&mut self, now: Time, record: &LogRecord, parent: &Position) -> Option<Position> {
-        let position = self.seals.check(record, parent).ok()?;
-        if position.tip.time > now.after(BLOCK_TIME_AHEAD_MAX) {
-            return None;
-        }
-        Some(position)
+    fn check_entry(&self, record: &LogRecord, parent: &Position) -> Option<Position> {
+        self.seals.check(record, parent).ok()
     }
 
     /// Newer entries replaced ours: the layers above them go, and those who waited for them wait for the next block.

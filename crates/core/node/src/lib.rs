@@ -23,6 +23,7 @@
 mod batch;
 mod chain;
 mod clients;
+mod clocks;
 mod event;
 mod follower;
 pub mod genesis;

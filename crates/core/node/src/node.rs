@@ -10,6 +10,7 @@ use synod_types::boundary::Ticket;
 use synod_types::{Encode, NodeId, Time, TxId, Untrusted, View, limits};
 
 use crate::chain::Chain;
+use crate::clocks::Unheeded;
 use crate::event::{Action, Event, Response, Role, Status, StopReason};
 use crate::government::Government;
 use crate::history::History;
@@ -43,6 +44,8 @@ pub struct Node {
     pub(crate) requests: RequestTable,
     pub(crate) layers: Layers,
     pub(crate) leadership: Option<Leadership>,
+    /// A leader whose clock is too far ahead.
+    pub(crate) unheeded: Option<Unheeded>,
     /// Blocks at the worker whose leadership ended meanwhile: their results are dropped as they come.
     pub(crate) stale_executions: u32,
     pub(crate) inbox: Inbox,

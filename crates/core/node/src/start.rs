@@ -140,6 +140,7 @@ impl Start {
             requests: RequestTable::default(),
             layers: Layers::default(),
             leadership: None,
+            unheeded: None,
             stale_executions: 0,
             inbox: Inbox::default(),
             reads: Reads::default(),

@@ -82,7 +82,7 @@ impl Cluster {
         (cluster, leader)
     }
 
-    fn with_clock(nodes: u64, node: NodeId, seconds_ahead: i64) -> Self {
+    pub fn with_clock(nodes: u64, node: NodeId, seconds_ahead: i64) -> Self {
         let ids = (1..=nodes).map(NodeId);
         let keys: BTreeMap<_, _> = ids.map(|id| (id, NodeKey::from_seed(&[id.0 as u8; 32]))).collect();
         let service_key = ServiceKey::from_seed(&[100; 32]);
