@@ -176,11 +176,11 @@ pub struct LogRecord {
     pub view: View,
     /// Whose entry it is.
     pub kind: EntryKind,
-    /// For a block: its first transaction. For an engine entry: the seqno that comes next.
+    /// For a block: its first transaction. For other entries: the seqno that comes next.
     pub first_seqno: Seqno,
     /// How many transactions the block holds.
     pub count: u32,
-    /// A sealed block, or nothing for an engine entry.
+    /// A sealed block, a configuration change, or nothing for an engine entry.
     pub payload: Bytes,
 }
 
@@ -192,6 +192,9 @@ pub enum EntryKind {
     Block = 0,
     /// The consensus engine's own entry: unsigned, covered by the next block's chain digest.
     Engine = 1,
+    /// A change of who takes part in consensus: unsigned, covered by the next block's chain digest, and allowed only
+    /// towards the node list that governance blocks before it say.
+    Configuration = 2,
 }
 
 impl TryFrom<u8> for EntryKind {
@@ -201,6 +204,7 @@ impl TryFrom<u8> for EntryKind {
         match byte {
             0 => Ok(Self::Block),
             1 => Ok(Self::Engine),
+            2 => Ok(Self::Configuration),
             other => Err(other),
         }
     }

@@ -7,10 +7,10 @@
 
 use bytes::Bytes;
 use raft::StateRole;
-use raft::eraftpb::{Message, MessageType};
+use raft::eraftpb::{Entry, Message, MessageType};
 use synod_types::boundary::LogRecord;
 use synod_types::limits::PEER_MESSAGE_BYTES_MAX;
-use synod_types::{LogIndex, NodeId, Untrusted, View};
+use synod_types::{Configuration, LogIndex, NodeId, Untrusted, View};
 
 use crate::format::{Ask, PeerMessage, ReadContext, WireEntry};
 use crate::log::{Log, Slot};
@@ -68,7 +68,9 @@ impl Admitted {
 /// What a message is checked against.
 pub(crate) struct Standing<'a> {
     pub id: NodeId,
-    pub voters: &'a [NodeId],
+    /// What the network began with, and what applies now.
+    pub start: &'a Configuration,
+    pub configuration: &'a Configuration,
     pub role: StateRole,
     pub view: View,
     pub leader: Option<NodeId>,
@@ -92,7 +94,7 @@ enum Verdict {
 impl Standing<'_> {
     /// Decodes and checks `bytes` from `from`.
     pub fn admit(&self, from: NodeId, bytes: Untrusted<Bytes>) -> Result<Admitted, PeerMisbehaved> {
-        if from == self.id || self.voters.binary_search(&from).is_err() {
+        if from == self.id || from == NodeId(0) {
             return Err(PeerMisbehaved::NotAPeer { from });
         }
         if bytes.size() > PEER_MESSAGE_BYTES_MAX {
@@ -101,6 +103,16 @@ impl Standing<'_> {
         let message = bytes.check(|bytes| PeerMessage::from_bytes(&bytes))?;
         self.check_view(&message)?;
         let acknowledges = self.acknowledged(&message);
+        // A leader or a candidate may have joined since, where our log does not reach yet: whoever the channel lets
+        // through is heard. Those whom we would count or answer have a part as we know it, or are late.
+        if is_for_members(&message) && !self.configuration.contains(from) {
+            return Ok(Admitted {
+                message: None,
+                stamp: self.stamp,
+                entries: NewEntries::default(),
+                acknowledges: None,
+            });
+        }
         let (message, entries) = match self.check(from, message)? {
             Verdict::Pass(message, entries) => (Some(to_engine(from, self.id, message)), entries),
             Verdict::Drop => (None, NewEntries::default()),
@@ -259,8 +271,17 @@ impl Standing<'_> {
         }
         let first = after.0 + 1 + count as u64;
         let mut next_seqno = self.log.next_seqno_after(first - 1).expect("entries from the committed one on are held");
+        let mut configuration = None;
         let mut records = Vec::with_capacity(entries.len() - count);
         for (entry, index) in entries[count..].iter().zip(first..) {
+            if let WireEntry::Configuration { change, .. } = entry {
+                let now = match configuration.take() {
+                    Some(now) => now,
+                    None => self.configuration_at(first - 1),
+                };
+                let next = now.after(*change);
+                configuration = Some(next.ok_or(PeerMisbehaved::NotAStep { index: LogIndex(index), change: *change })?);
+            }
             if let WireEntry::Block { first_seqno, .. } = entry
                 && first_seqno.0 != next_seqno
             {
@@ -278,11 +299,16 @@ impl Standing<'_> {
     fn check_same(&self, entry: &WireEntry, index: u64) -> Result<(), PeerMisbehaved> {
         let ours = self.log.slot(index).expect("entries after the committed one are held");
         let theirs = engine_entry(index, entry.clone());
-        if ours.entry.context == theirs.context && ours.entry.data == theirs.data {
+        let kinds = [&ours.entry, &theirs].map(Entry::get_entry_type);
+        if kinds[0] == kinds[1] && ours.entry.context == theirs.context && ours.entry.data == theirs.data {
             Ok(())
         } else {
             Err(PeerMisbehaved::EntryDiffers { index: LogIndex(index), view: entry.view() })
         }
+    }
+
+    fn configuration_at(&self, index: u64) -> Configuration {
+        self.log.configuration_at(self.start, index).expect("each change was checked before it was appended")
     }
 
     /// A follower acknowledges what we sent in this view.
@@ -322,6 +348,22 @@ impl Standing<'_> {
             }
         };
         if granted && not_asked { Err(PeerMisbehaved::VoteNotAskedFor { view, ours: self.view }) } else { Ok(()) }
+    }
+}
+
+/// Whether a message is an answer or a request that only who takes part may send.
+const fn is_for_members(message: &PeerMessage) -> bool {
+    match message {
+        PeerMessage::Appended { .. }
+        | PeerMessage::Refused { .. }
+        | PeerMessage::Vote { .. }
+        | PeerMessage::HeartbeatSeen { .. }
+        | PeerMessage::AskRead { .. } => true,
+        PeerMessage::Append { .. }
+        | PeerMessage::AskVote { .. }
+        | PeerMessage::Heartbeat { .. }
+        | PeerMessage::TakeOver { .. }
+        | PeerMessage::Read { .. } => false,
     }
 }
 

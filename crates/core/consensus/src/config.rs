@@ -8,9 +8,9 @@ use synod_types::limits::NODES_MAX;
 /// How one node takes part. [`Config::new`] fills in what suits a local network.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// This node's slot, one of `voters`.
+    /// This node's slot: one of `voters`, or one that has joined since, or is to join.
     pub id: NodeId,
-    /// The nodes whose majority decides, in any order.
+    /// The nodes whose majority decided when the network began, in any order.
     pub voters: Vec<NodeId>,
     /// The least and the largest time without a leader's message after which a node stands for
     /// election; each wait is drawn from this range, the upper end excluded.
@@ -49,7 +49,7 @@ impl Config {
     /// Checks the values against each other.
     ///
     /// # Errors
-    /// If they contradict each other, or this node has no vote.
+    /// If they contradict each other.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.ticks().map(|_| ())
     }
@@ -62,11 +62,8 @@ impl Config {
         if voters.len() != self.voters.len() || voters.is_empty() || voters.len() > NODES_MAX {
             return Err(ConfigError::VotersNotDistinct { voters: self.voters.len() });
         }
-        if voters.contains(&NodeId(0)) {
+        if voters.contains(&NodeId(0)) || self.id == NodeId(0) {
             return Err(ConfigError::NodeZero);
-        }
-        if !voters.contains(&self.id) {
-            return Err(ConfigError::NotAVoter { id: self.id });
         }
         let tick = self.tick.as_micros();
         if tick == 0 {
@@ -104,14 +101,11 @@ pub enum ConfigError {
         voters: usize,
     },
     /// Node 0 is no node.
-    #[error("node 0 is named as a voter; slots begin at 1")]
+    #[error("node 0 is named; slots begin at 1")]
     NodeZero,
-    /// This node has no vote.
-    #[error("node {id} is not among the voters")]
-    NotAVoter {
-        /// This node.
-        id: NodeId,
-    },
+    /// The log changes the configuration in a way that is no step from where it stands.
+    #[error("the log changes who takes part in a way that is no step from where it stands")]
+    ConfigurationNotAllowed,
     /// The times contradict each other.
     #[error("times must satisfy tick <= heartbeat < least election timeout < largest election timeout")]
     TimesOutOfOrder,

@@ -1,15 +1,18 @@
 //! The [`Consensus`] value: what the node calls. What comes back is in `ready.rs`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use raft::eraftpb::{HardState, Message, MessageType};
+use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, HardState, Message, MessageType};
 use raft::{NO_LIMIT, RawNode, ReadOnlyOption, StateRole};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use synod_types::boundary::{EntryKind, LogRecord};
 use synod_types::limits::{BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX};
-use synod_types::{LogIndex, NodeId, Seqno, Time, Untrusted, View};
+use synod_types::{
+    Configuration, ConfigurationChange, ConfigurationStep, Decode, Encode, LogIndex, NodeId, Seqno, Time, Untrusted,
+    View,
+};
 
 use crate::admit::{Admitted, Standing};
 use crate::clock::Clock;
@@ -26,7 +29,10 @@ use crate::translate::context_bytes;
 /// One node's part in replicating one log. See the crate's documentation for how it is driven.
 pub struct Consensus {
     pub(crate) id: NodeId,
-    pub(crate) voters: Vec<NodeId>,
+    /// What the network began with.
+    start: Configuration,
+    /// What applies: the changes up to the last entry that was told as committed.
+    pub(crate) configuration: Configuration,
     pub(crate) raw: RawNode<LogStorage>,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) gate: SyncGate,
@@ -108,6 +114,26 @@ pub enum TransferError {
     },
 }
 
+/// Why the configuration is not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// This node may not propose.
+    #[error(transparent)]
+    NotNow(#[from] ProposeError),
+    /// Another change is on its way, or nothing of this view is committed yet. Ask again after each event.
+    #[error("another change of the configuration is on its way, or nothing of this view is committed")]
+    Pending,
+    /// The change is none from here.
+    #[error("there is no such step from here: {change}")]
+    NotAStep {
+        /// The change.
+        change: ConfigurationChange,
+    },
+    /// A leader does not remove itself: it hands leadership over first.
+    #[error("a leader cannot remove itself")]
+    Leader,
+}
+
 /// Too many reads wait for confirmation already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many reads wait for the leader's confirmation")]
@@ -137,9 +163,7 @@ impl Consensus {
     /// If `config` contradicts itself.
     pub fn new(config: &Config, restored: Restored, now: Time) -> Result<Self, ConfigError> {
         let ticks = config.ticks()?;
-        let mut voters = config.voters.clone();
-        voters.sort_unstable();
-
+        let start = Configuration::of(config.voters.iter().copied());
         let Restored { mut log, vote } = restored;
         log.set_bytes_max(config.retained_bytes_max);
         log.release(0);
@@ -151,7 +175,10 @@ impl Consensus {
             commit: applied,
             ..HardState::default()
         };
-        let storage = LogStorage { log, hard_state, voters: voters.iter().map(|node| node.0).collect() };
+        let refused = ConfigError::ConfigurationNotAllowed;
+        let configuration = log.configuration_at(&start, applied).ok_or(refused.clone())?;
+        log.configuration_at(&start, log.last()).ok_or(refused)?;
+        let storage = LogStorage { log, hard_state, configuration: conf_state(&configuration) };
         let raw = RawNode::new(&engine_config(config.id, ticks, applied), storage, &silent_logger())
             .expect("the engine refuses only what Config::ticks refuses");
 
@@ -159,7 +186,8 @@ impl Consensus {
         let incarnation = rng.next_u64();
         let mut consensus = Self {
             id: config.id,
-            voters,
+            start,
+            configuration,
             effects: VecDeque::new(),
             gate: SyncGate::default(),
             reads: Reads::new(config.id, incarnation, ticks.heartbeat),
@@ -255,6 +283,63 @@ impl Consensus {
         Ok(())
     }
 
+    /// Appends a change of the configuration, and sends it. It applies on each node when it commits there; the record
+    /// comes with [`Effect::Append`] like any other, and followers verify it like any other.
+    ///
+    /// # Errors
+    /// If this node may not propose, another change is under way, or this one is no step from here.
+    pub fn change_configuration(&mut self, change: ConfigurationChange) -> Result<LogRecord, ChangeError> {
+        let place = self.place()?;
+        let log = &self.raw.store().log;
+        // A change may apply only where the leader knows what its predecessors committed (dissertation, section 4.1,
+        // and the correction to it): after an entry of its own view.
+        if log.is_changing() || log.view(log.applied()) != Some(place.view.0) {
+            return Err(ChangeError::Pending);
+        }
+        if self.configuration.after(change).is_none() {
+            return Err(ChangeError::NotAStep { change });
+        }
+        if change.step == ConfigurationStep::Remove && change.node == self.id {
+            return Err(ChangeError::Leader);
+        }
+        let record = LogRecord {
+            index: place.index,
+            view: place.view,
+            kind: EntryKind::Configuration,
+            first_seqno: place.first_seqno,
+            count: 0,
+            payload: change.to_bytes().into(),
+        };
+        // Not as a proposal: the engine would read the entry's data as a message of its own.
+        let raft = &mut self.raw.raft;
+        let is_appended = raft.append_entry(&mut [entry_of(&record)]);
+        assert!(is_appended, "a leader without a size limit appends");
+        raft.pending_conf_index = place.index.0;
+        raft.bcast_append();
+        self.settle();
+        Ok(record)
+    }
+
+    /// A change of the configuration is committed: from here on it applies.
+    pub(crate) fn apply_change(&mut self, record: &LogRecord) {
+        let change = ConfigurationChange::from_bytes(&record.payload).expect("it was checked when it was appended");
+        self.configuration = self.configuration.after(change).expect("it was checked when it was appended");
+        let kind = match change.step {
+            ConfigurationStep::AddLearner => ConfChangeType::AddLearnerNode,
+            ConfigurationStep::Promote => ConfChangeType::AddNode,
+            ConfigurationStep::Remove => ConfChangeType::RemoveNode,
+        };
+        let single = ConfChangeSingle { node_id: change.node.0, change_type: kind, ..ConfChangeSingle::default() };
+        let engine_change = ConfChangeV2 { changes: vec![single].into(), ..ConfChangeV2::default() };
+        let state = self.raw.apply_conf_change(&engine_change).expect("the engine takes a step of one node");
+        assert!(is_same(&state, &self.configuration), "the engine and we agree on who takes part");
+        // The engine lets a leader lead on that has no part any more. It was elected while its removal was on its way.
+        let raft = &mut self.raw.raft;
+        if raft.state == StateRole::Leader && !self.configuration.voters.contains(&self.id) {
+            raft.become_follower(raft.term, raft::INVALID_ID);
+        }
+    }
+
     /// Decodes and checks a message that `from`'s channel brought. Nothing changes yet: verify
     /// [`Admitted::entries`], then [`Consensus::step`].
     ///
@@ -320,7 +405,7 @@ impl Consensus {
         if self.role() != Role::Leader {
             return Err(TransferError::NotLeader);
         }
-        if to == self.id || self.voters.binary_search(&to).is_err() {
+        if to == self.id || !self.configuration.voters.contains(&to) {
             return Err(TransferError::NotAPeer { to });
         }
         self.raw.transfer_leader(to.0);
@@ -382,6 +467,16 @@ impl Consensus {
         node(self.raw.raft.leader_id)
     }
 
+    /// Who takes part, as far as told as committed.
+    pub const fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// Whether a change of the configuration is on its way.
+    pub fn is_changing_configuration(&self) -> bool {
+        self.raw.store().log.is_changing()
+    }
+
     /// The node to which leadership is being handed, if any.
     pub fn transferring_to(&self) -> Option<NodeId> {
         self.raw.raft.lead_transferee.map(NodeId)
@@ -413,7 +508,8 @@ impl Consensus {
             let matched = LogIndex(progress.matched);
             Some(PeerProgress { node: *node, matched, recently_active: progress.recent_active })
         };
-        self.voters.iter().filter(|node| **node != self.id).filter_map(progress).collect()
+        let others: Vec<_> = self.configuration.members().filter(|node| *node != self.id).collect();
+        others.iter().filter_map(progress).collect()
     }
 
     /// The most that this node saw `peer` acknowledge as synced, since this node started: a view, and
@@ -439,7 +535,8 @@ impl Consensus {
         let raft = &self.raw.raft;
         Standing {
             id: self.id,
-            voters: &self.voters,
+            start: &self.start,
+            configuration: &self.configuration,
             role: raft.state,
             view: self.view(),
             leader: self.leader(),
@@ -464,6 +561,16 @@ impl Consensus {
         }
         raft.set_randomized_election_timeout(self.election_ticks);
     }
+}
+
+fn conf_state(configuration: &Configuration) -> ConfState {
+    let ids = |nodes: &BTreeSet<NodeId>| nodes.iter().map(|node| node.0).collect::<Vec<_>>();
+    ConfState::from((ids(&configuration.voters), ids(&configuration.learners)))
+}
+
+fn is_same(state: &ConfState, configuration: &Configuration) -> bool {
+    let nodes = |ids: &[u64]| ids.iter().copied().map(NodeId).collect::<BTreeSet<_>>();
+    nodes(state.get_voters()) == configuration.voters && nodes(state.get_learners()) == configuration.learners
 }
 
 /// The engine's "no node" as `None`.

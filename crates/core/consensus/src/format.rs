@@ -3,13 +3,13 @@
 //! A message is the format number, a kind, and that kind's fields, all in `synod_types::codec`'s
 //! form. The sender is not in it: the channel knows. Entries carry no index: they follow the entry
 //! that an append names, so there are no gaps to refuse. What has no encoding cannot arrive:
-//! proposals, snapshots, configuration changes, the engine's local messages, and unknown fields.
+//! proposals, snapshots, the engine's local messages, and unknown fields.
 
 use bytes::Bytes;
 use synod_types::boundary::EntryKind;
 use synod_types::codec::DecodeReason;
 use synod_types::limits::{BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX};
-use synod_types::{Decode, DecodeError, Decoder, Encode, Encoder, LogIndex, NodeId, Seqno, View};
+use synod_types::{ConfigurationChange, Decode, DecodeError, Decoder, Encode, Encoder, LogIndex, NodeId, Seqno, View};
 
 /// The number of this format, the first byte of each message.
 pub(crate) const FORMAT: u8 = 1;
@@ -59,12 +59,14 @@ pub(crate) enum WireEntry {
     Block { view: View, first_seqno: Seqno, count: u32, payload: Bytes },
     /// The engine's own entry: empty.
     Engine { view: View },
+    /// A change of the configuration.
+    Configuration { view: View, change: ConfigurationChange },
 }
 
 impl WireEntry {
     pub fn view(&self) -> View {
         match self {
-            Self::Block { view, .. } | Self::Engine { view } => *view,
+            Self::Block { view, .. } | Self::Engine { view } | Self::Configuration { view, .. } => *view,
         }
     }
 }
@@ -119,7 +121,7 @@ impl PeerMessage {
         const PER_ENTRY: usize = 32;
         let entry = |entry: &WireEntry| match entry {
             WireEntry::Block { payload, .. } => PER_ENTRY + payload.len(),
-            WireEntry::Engine { .. } => PER_ENTRY,
+            WireEntry::Engine { .. } | WireEntry::Configuration { .. } => PER_ENTRY,
         };
         match self {
             Self::Append { entries, .. } => FIXED + entries.iter().map(entry).sum::<usize>(),
@@ -248,6 +250,11 @@ impl WireEntry {
                 (EntryKind::Engine as u8).encode(out);
                 view.encode(out);
             }
+            Self::Configuration { view, change } => {
+                (EntryKind::Configuration as u8).encode(out);
+                view.encode(out);
+                change.encode(out);
+            }
         }
     }
 
@@ -261,6 +268,7 @@ impl WireEntry {
         let view = View::decode(input)?;
         match kind {
             EntryKind::Engine => Ok(Self::Engine { view }),
+            EntryKind::Configuration => Ok(Self::Configuration { view, change: ConfigurationChange::decode(input)? }),
             EntryKind::Block => {
                 let first_seqno = Seqno::decode(input)?;
                 let at = input.clone();
@@ -328,22 +336,26 @@ pub(crate) const APPEND_ENTRIES_MAX: usize = 2_048;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use synod_types::ConfigurationStep;
 
     const READ: ReadContext = ReadContext { node: NodeId(3), incarnation: 7, number: 1 };
 
     /// One message of each kind and its encoding. Changing a line here changes the format.
     fn vectors() -> Vec<(PeerMessage, &'static str)> {
         let (view, commit) = (View(2), LogIndex(4));
+        let change = ConfigurationChange { step: ConfigurationStep::Promote, node: NodeId(4) };
         let entries = vec![
             WireEntry::Engine { view },
             WireEntry::Block { view, first_seqno: Seqno(9), count: 3, payload: Bytes::from_static(b"abc") },
+            WireEntry::Configuration { view, change },
         ];
         let after = LogIndex(5);
         vec![
             (
                 PeerMessage::Append { view, after, after_view: View(1), commit, entries },
-                "0101 0200000000000000 0500000000000000 0100000000000000 0400000000000000 02000000 \
-                 01 0200000000000000 00 0200000000000000 0900000000000000 03000000 03000000 616263",
+                "0101 0200000000000000 0500000000000000 0100000000000000 0400000000000000 03000000 \
+                 01 0200000000000000 00 0200000000000000 0900000000000000 03000000 03000000 616263 \
+                 02 0200000000000000 01 0400000000000000",
             ),
             (
                 PeerMessage::Appended { view, index: after, commit },
@@ -429,7 +441,9 @@ mod tests {
         check("01 00 0200000000000000", "message kind", DecodeReason::ValueNotAllowed);
         check("01 0b 0200000000000000", "message kind", DecodeReason::ValueNotAllowed);
         // A configuration change would be a third kind of entry.
-        check(&format!("{append} 01000000 02 0200000000000000"), "entry kind", DecodeReason::ValueNotAllowed);
+        check(&format!("{append} 01000000 03 0200000000000000"), "entry kind", DecodeReason::ValueNotAllowed);
+        let change = "01000000 02 0200000000000000 03 0400000000000000";
+        check(&format!("{append} {change}"), "configuration change", DecodeReason::ValueNotAllowed);
         check(&format!("{append} 01080000"), "entries", DecodeReason::LengthAboveLimit);
         check(&format!("{append} 00080000"), "entries", DecodeReason::InputEndsEarly);
         let block = "01000000 00 0200000000000000 0900000000000000";

@@ -87,7 +87,9 @@ mod translate;
 
 pub use admit::{Admitted, NewEntries};
 pub use config::{Config, ConfigError};
-pub use consensus::{Consensus, PeerProgress, Place, ProposeError, StaleAdmission, TooManyReads, TransferError};
+pub use consensus::{
+    ChangeError, Consensus, PeerProgress, Place, ProposeError, StaleAdmission, TooManyReads, TransferError,
+};
 pub use effect::{Append, Effect, Role, Vote};
 pub use log::RecordsRefused;
 pub use misbehaviour::PeerMisbehaved;

@@ -9,9 +9,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use raft::eraftpb::Entry;
+use raft::eraftpb::{Entry, EntryType};
 use synod_types::boundary::{EntryKind, LogRecord};
-use synod_types::{LogIndex, Seqno, View};
+use synod_types::{Configuration, ConfigurationChange, Decode, LogIndex, Seqno, View};
 
 /// See the module's documentation. Indexes run from 1, the genesis block, without gaps.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Log {
     /// The seqno that follows the entry before the window.
     window_seqno: u64,
     applied: u64,
+    /// The changes of the configuration along the log, with their indexes. They are few.
+    changes: Vec<(u64, ConfigurationChange)>,
     bytes_max: usize,
     /// Entries from the ledger for lagging followers, oldest fetch first.
     segments: VecDeque<Vec<Entry>>,
@@ -64,7 +66,7 @@ impl Slot {
         LogRecord {
             index: LogIndex(self.entry.index),
             view: View(self.entry.term),
-            kind: if is_block(&self.entry) { EntryKind::Block } else { EntryKind::Engine },
+            kind: kind(&self.entry),
             first_seqno: Seqno(self.first_seqno),
             count: self.count,
             payload: self.entry.data.clone(),
@@ -105,6 +107,7 @@ impl Log {
             window_bytes: 0,
             window_seqno: genesis.first_seqno.0,
             applied: 0,
+            changes: Vec::new(),
             bytes_max: crate::config::RETAINED_BYTES_MAX,
             segments: VecDeque::new(),
             wanted: RefCell::default(),
@@ -189,6 +192,9 @@ impl Log {
         while self.runs.last().is_some_and(|run| run.first >= from) {
             self.runs.pop();
         }
+        while self.changes.last().is_some_and(|(index, _)| *index >= from) {
+            self.changes.pop();
+        }
     }
 
     fn push(&mut self, entry: Entry) {
@@ -196,10 +202,28 @@ impl Log {
             assert!(self.runs.last().is_none_or(|run| run.view < entry.term), "views rise along the log");
             self.runs.push(Run { first: entry.index, view: entry.term });
         }
+        self.changes.extend(change_of(&entry).map(|change| (entry.index, change)));
         let next_seqno = self.window.back().map_or(self.window_seqno, Slot::next_seqno);
         let slot = Slot::of(entry, next_seqno);
         self.window_bytes += slot.bytes();
         self.window.push_back(slot);
+    }
+
+    /// What `start`, the configuration that the network began with, has become at entry `index`; `None` if a change
+    /// up to there is no step from where it stands.
+    pub fn configuration_at(&self, start: &Configuration, index: u64) -> Option<Configuration> {
+        let changes = self.changes.iter().take_while(|(at, _)| *at <= index);
+        changes.map(|(_, change)| *change).try_fold(start.clone(), |now, change| now.after(change))
+    }
+
+    /// The index of the last change but one.
+    pub fn change_before_last(&self) -> Option<u64> {
+        self.changes.iter().rev().nth(1).map(|(index, _)| *index)
+    }
+
+    /// Whether a change of the configuration is in the log and not applied.
+    pub fn is_changing(&self) -> bool {
+        self.changes.last().is_some_and(|(index, _)| *index > self.applied)
     }
 
     pub fn set_bytes_max(&mut self, bytes_max: usize) {
@@ -259,7 +283,11 @@ impl Log {
         }
         for (expected, record) in (from..).zip(records) {
             let ours = record.index.0 == expected && self.view(expected) == Some(record.view.0);
-            let sound = record.kind == EntryKind::Block || record.payload.is_empty();
+            let sound = match record.kind {
+                EntryKind::Block => true,
+                EntryKind::Engine => record.payload.is_empty(),
+                EntryKind::Configuration => ConfigurationChange::from_bytes(&record.payload).is_ok(),
+            };
             if !ours || !sound {
                 return Err(RecordsRefused::NotOurs { index: record.index, view: record.view });
             }
@@ -284,9 +312,16 @@ impl Log {
 /// The engine's form of `record`.
 pub(crate) fn entry_of(record: &LogRecord) -> Entry {
     let mut entry = Entry { term: record.view.0, index: record.index.0, ..Entry::default() };
-    if record.kind == EntryKind::Block {
-        entry.data = record.payload.clone();
-        entry.context = context(record.first_seqno.0, record.count);
+    match record.kind {
+        EntryKind::Engine => {}
+        EntryKind::Block => {
+            entry.data = record.payload.clone();
+            entry.context = context(record.first_seqno.0, record.count);
+        }
+        EntryKind::Configuration => {
+            entry.set_entry_type(EntryType::EntryConfChangeV2);
+            entry.data = record.payload.clone();
+        }
     }
     entry
 }
@@ -307,8 +342,22 @@ pub(crate) fn facts(entry: &Entry) -> Option<(u64, u32)> {
     Some((first_seqno, u32::from_le_bytes(count.try_into().expect("four of twelve bytes are left"))))
 }
 
-fn is_block(entry: &Entry) -> bool {
-    entry.context.len() == CONTEXT_BYTES
+fn kind(entry: &Entry) -> EntryKind {
+    if entry.get_entry_type() == EntryType::EntryConfChangeV2 {
+        EntryKind::Configuration
+    } else if entry.context.len() == CONTEXT_BYTES {
+        EntryKind::Block
+    } else {
+        EntryKind::Engine
+    }
+}
+
+/// The change that a configuration entry makes; `None` for any other entry.
+///
+/// The engine looks at such an entry's type and never at its data, which is ours.
+pub(crate) fn change_of(entry: &Entry) -> Option<ConfigurationChange> {
+    let is_change = kind(entry) == EntryKind::Configuration;
+    is_change.then(|| ConfigurationChange::from_bytes(&entry.data).expect("it was checked when it was appended"))
 }
 
 fn covers(segment: &[Entry], index: u64) -> bool {

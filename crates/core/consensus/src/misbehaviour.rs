@@ -1,6 +1,6 @@
 //! What a peer can do wrong, by name.
 
-use synod_types::{DecodeError, LogIndex, NodeId, Seqno, View};
+use synod_types::{ConfigurationChange, DecodeError, LogIndex, NodeId, Seqno, View};
 
 /// Why a peer's message was refused. Nothing of it took effect, and this node goes on.
 ///
@@ -8,7 +8,7 @@ use synod_types::{DecodeError, LogIndex, NodeId, Seqno, View};
 /// that lost what it had synced, on one side or the other; the text says what contradicts what.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeerMisbehaved {
-    /// The sender has no vote here, or is this node itself.
+    /// The sender is this node itself, or no node.
     #[error("node {from} is not a peer of this node")]
     NotAPeer {
         /// The sender.
@@ -20,7 +20,7 @@ pub enum PeerMisbehaved {
         /// Its size in bytes.
         size: usize,
     },
-    /// The bytes are no message. A proposal, a snapshot and a configuration change have no encoding.
+    /// The bytes are no message. A proposal and a snapshot have no encoding.
     #[error("malformed message")]
     Malformed(#[from] DecodeError),
     /// A view or an index is beyond what any run of the protocol reaches.
@@ -58,6 +58,14 @@ pub enum PeerMisbehaved {
         after: View,
         /// The view of the message.
         message: View,
+    },
+    /// A change of the configuration that is no step from where it stands.
+    #[error("entry {index} is no step from who takes part before it: {change}")]
+    NotAStep {
+        /// The entry.
+        index: LogIndex,
+        /// What it would change.
+        change: ConfigurationChange,
     },
     /// A block that does not begin with the seqno that comes next.
     #[error("entry {index} begins at seqno {found} where {expected} comes next")]

@@ -8,6 +8,7 @@
 use bytes::Bytes;
 use raft::eraftpb::{Message, MessageType};
 use raft::{Ready, StateRole};
+use synod_types::boundary::EntryKind;
 use synod_types::{LogIndex, NodeId, View};
 
 use crate::consensus::{Consensus, node};
@@ -116,7 +117,12 @@ impl Consensus {
 
     fn commit(&mut self, first: u64, last: u64) {
         let records = self.raw.store().log.records(first, last);
+        let changes: Vec<_> =
+            records.iter().filter(|record| record.kind == EntryKind::Configuration).cloned().collect();
         self.effects.push_back(Effect::Committed { records });
+        for record in changes {
+            self.apply_change(&record);
+        }
         self.raw.advance_apply_to(last);
         self.raw.mut_store().log.release(last);
     }
@@ -162,7 +168,7 @@ impl Consensus {
     /// The engine would do so in `on_entries_fetched`, once for each time that it asked; a follower
     /// that lags is asked for again with every proposal, so we go by where each follower is.
     pub(crate) fn send_fetched(&mut self) {
-        for follower in self.voters.clone() {
+        for follower in self.configuration.members().collect::<Vec<_>>() {
             while follower != self.id && self.waits_for_fetched(follower) {
                 let next = |this: &Self| this.raw.raft.prs().get(follower.0).map(|progress| progress.next_idx);
                 let before = next(self);

@@ -1,7 +1,7 @@
 //! What a node starts from: its own synced log and vote.
 
 use synod_types::boundary::{EntryKind, LogRecord};
-use synod_types::{LogIndex, Seqno, View};
+use synod_types::{ConfigurationChange, Decode, LogIndex, Seqno, View};
 
 use crate::effect::Vote;
 use crate::log::{Log, entry_of};
@@ -42,9 +42,9 @@ pub enum RestoreError {
         /// The record before.
         last: LogIndex,
     },
-    /// An engine entry with content.
-    #[error("record {index} is an engine entry and holds transactions or bytes")]
-    EngineEntryNotEmpty {
+    /// An engine entry with content, or one that changes the configuration in no way that is known.
+    #[error("record {index} is an entry of the engine and holds what it may not")]
+    EngineEntryMalformed {
         /// Its index.
         index: LogIndex,
     },
@@ -74,10 +74,20 @@ impl Restored {
             let LogRecord { index, view, first_seqno, .. } = *record;
             return Err(RestoreError::DoesNotFollow { index, view, first_seqno, last });
         }
-        if record.kind == EntryKind::Engine && (record.count != 0 || !record.payload.is_empty()) {
-            return Err(RestoreError::EngineEntryNotEmpty { index: record.index });
+        let is_sound = match record.kind {
+            EntryKind::Block => true,
+            EntryKind::Engine => record.count == 0 && record.payload.is_empty(),
+            EntryKind::Configuration => record.count == 0 && ConfigurationChange::from_bytes(&record.payload).is_ok(),
+        };
+        if !is_sound {
+            return Err(RestoreError::EngineEntryMalformed { index: record.index });
         }
         self.log.append(vec![entry_of(record)]);
+        // A leader proposes a change only when the one before is committed, and says so with it. Nobody may stand for
+        // election under an older configuration than that: its majority need not meet one of the newest.
+        if let Some(committed) = self.log.change_before_last() {
+            self.log.release(committed);
+        }
         Ok(())
     }
 

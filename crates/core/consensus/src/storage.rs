@@ -9,13 +9,12 @@ use crate::log::Log;
 pub(crate) struct LogStorage {
     pub log: Log,
     pub hard_state: HardState,
-    pub voters: Vec<u64>,
+    pub configuration: ConfState,
 }
 
 impl Storage for LogStorage {
     fn initial_state(&self) -> raft::Result<RaftState> {
-        let configuration = ConfState::from((self.voters.clone(), []));
-        Ok(RaftState::new(self.hard_state.clone(), configuration))
+        Ok(RaftState::new(self.hard_state.clone(), self.configuration.clone()))
     }
 
     fn entries(

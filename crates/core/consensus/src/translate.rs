@@ -1,11 +1,11 @@
 //! Between the engine's messages and ours.
 
 use bytes::Bytes;
-use raft::eraftpb::{Entry, Message, MessageType};
+use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use synod_types::{Decode, Encode, LogIndex, NodeId, Seqno, View};
 
 use crate::format::{Ask, PeerMessage, ReadContext, WireEntry};
-use crate::log::{context, facts};
+use crate::log::{change_of, context, facts};
 
 /// The engine's `message` in our form. `None` for what is never sent: this node proposes only as
 /// leader, takes no snapshots, and hands over leadership only as leader.
@@ -128,15 +128,25 @@ pub(crate) fn to_engine(from: NodeId, to: NodeId, message: PeerMessage) -> Messa
 /// A block, or an engine entry, at `index`.
 pub(crate) fn engine_entry(index: u64, entry: WireEntry) -> Entry {
     let mut out = Entry { index, term: entry.view().0, ..Entry::default() };
-    if let WireEntry::Block { first_seqno, count, payload, .. } = entry {
-        out.context = context(first_seqno.0, count);
-        out.data = payload;
+    match entry {
+        WireEntry::Engine { .. } => {}
+        WireEntry::Block { first_seqno, count, payload, .. } => {
+            out.context = context(first_seqno.0, count);
+            out.data = payload;
+        }
+        WireEntry::Configuration { change, .. } => {
+            out.set_entry_type(EntryType::EntryConfChangeV2);
+            out.data = change.to_bytes().into();
+        }
     }
     out
 }
 
 fn wire_entry(entry: &Entry) -> WireEntry {
     let view = View(entry.term);
+    if let Some(change) = change_of(entry) {
+        return WireEntry::Configuration { view, change };
+    }
     match facts(entry) {
         None => WireEntry::Engine { view },
         Some((first_seqno, count)) => {

@@ -2,7 +2,7 @@
 
 use synod_crypto::sha256;
 use synod_types::boundary::EntryKind;
-use synod_types::{Digest, LogIndex, View};
+use synod_types::{ConfigurationChange, Digest, Encode, LogIndex, View};
 
 /// The chain before the first entry.
 pub const CHAIN_START: Digest = Digest([0; 32]);
@@ -15,6 +15,11 @@ pub fn chain_next(chain: Digest, entry: Digest) -> Digest {
 /// The digest of an engine entry, which carries nothing.
 pub fn engine_entry_digest(index: LogIndex, view: View) -> Digest {
     entry_digest(EntryKind::Engine, index, view, Digest::default())
+}
+
+/// The digest of an entry that changes the configuration.
+pub fn configuration_entry_digest(index: LogIndex, view: View, change: ConfigurationChange) -> Digest {
+    entry_digest(EntryKind::Configuration, index, view, sha256(&[&change.to_bytes()]))
 }
 
 /// The digest of a block as a log entry. No signature bytes are in it.

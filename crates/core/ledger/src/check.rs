@@ -1,7 +1,7 @@
 //! What a follower checks of a block before it acknowledges it, and a verifier of every block in a file.
 
 use synod_crypto::sha256;
-use synod_types::{Decode, DecodeError, Epoch, LogIndex, NodeId, Seqno, Time, View, limits};
+use synod_types::{ConfigurationChange, Decode, DecodeError, Epoch, LogIndex, NodeId, Seqno, Time, View, limits};
 
 use crate::block::SealedBlock;
 use crate::governance::GovernancePublic;
@@ -214,6 +214,12 @@ pub enum BlockRefused {
     ViewOpenedTwice {
         /// The view.
         view: View,
+    },
+    /// A change of the configuration that governance did not decide.
+    #[error("the node list does not ask for the configuration change: {change}")]
+    ConfigurationNotGoverned {
+        /// The change.
+        change: ConfigurationChange,
     },
     /// Its salt is not its view's.
     #[error("block has another salt than its view")]

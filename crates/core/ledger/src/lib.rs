@@ -34,7 +34,7 @@ mod tip;
 mod verify;
 
 pub use block::SealedBlock;
-pub use chain::{CHAIN_START, chain_next, engine_entry_digest};
+pub use chain::{CHAIN_START, chain_next, configuration_entry_digest, engine_entry_digest};
 pub use check::{BlockRefused, check, check_alone};
 pub use content::{ActorRecord, AdminRecord, CallRecord, Content, RequestRecord};
 pub use genesis::{GenesisPublic, NodeKeys, check_genesis};

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use synod_crypto::SALT_SIZE;
-use synod_types::{Digest, Epoch, LogIndex, Seqno, Time, View};
+use synod_types::{ConfigurationChange, ConfigurationStep, Digest, Epoch, LogIndex, Seqno, Time, View};
 
 use crate::block::SealedBlock;
-use crate::chain::{block_entry_digest, chain_next, engine_entry_digest};
+use crate::chain::{block_entry_digest, chain_next, configuration_entry_digest, engine_entry_digest};
 use crate::check::BlockRefused;
 use crate::genesis::GenesisPublic;
 use crate::governance::GovernancePublic;
@@ -54,6 +54,29 @@ impl Tip {
     pub fn after_engine_entry(&self, index: LogIndex, view: View) -> Result<Self, BlockRefused> {
         self.check_follows(index, view)?;
         let chain = chain_next(self.chain, engine_entry_digest(index, view));
+        Ok(Self { index, entry_view: view, chain, ..self.clone() })
+    }
+
+    /// The tip after an entry that changes the configuration.
+    ///
+    /// # Errors
+    /// If the entry does not follow this tip, its view is not open, or it does not lead towards the node list in force:
+    /// who joins must be listed, who leaves must not.
+    pub fn after_configuration_entry(
+        &self,
+        index: LogIndex,
+        view: View,
+        change: ConfigurationChange,
+    ) -> Result<Self, BlockRefused> {
+        self.check_follows(index, view)?;
+        if view != self.open_view {
+            return Err(BlockRefused::ViewNotOpened { view });
+        }
+        let is_listed = self.signers.keys().node(change.node).is_some();
+        if is_listed == (change.step == ConfigurationStep::Remove) {
+            return Err(BlockRefused::ConfigurationNotGoverned { change });
+        }
+        let chain = chain_next(self.chain, configuration_entry_digest(index, view, change));
         Ok(Self { index, entry_view: view, chain, ..self.clone() })
     }
 

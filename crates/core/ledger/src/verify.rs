@@ -10,7 +10,7 @@ use bytes::Bytes;
 use synod_crypto::VerifyingKey;
 use synod_types::boundary::{EntryKind, LogRecord};
 use synod_types::chunk::{Damage, Placed, Scan, Tail, parse_file_name};
-use synod_types::{DecodeError, Digest, LogIndex, Seqno, TxId, View};
+use synod_types::{ConfigurationChange, Decode, DecodeError, Digest, LogIndex, Seqno, TxId, View};
 
 use crate::block::SealedBlock;
 use crate::check::{BlockRefused, check};
@@ -242,7 +242,7 @@ impl Verifier {
                 state.block(&block)?;
                 Ok(Some(block))
             }
-            EntryKind::Engine => {
+            EntryKind::Engine | EntryKind::Configuration => {
                 state.engine_entry(record)?;
                 Ok(None)
             }
@@ -312,7 +312,13 @@ impl State {
         if record.first_seqno != self.tip.seqno.next() {
             return Err(FailureReason::RecordDiffers);
         }
-        self.tip = self.tip.after_engine_entry(record.index, record.view).map_err(FailureReason::Refused)?;
+        let next = if record.kind == EntryKind::Configuration {
+            let change = ConfigurationChange::from_bytes(&record.payload).map_err(FailureReason::NotABlock)?;
+            self.tip.after_configuration_entry(record.index, record.view, change)
+        } else {
+            self.tip.after_engine_entry(record.index, record.view)
+        };
+        self.tip = next.map_err(FailureReason::Refused)?;
         self.engine_entries += 1;
         self.engine_entries_after_last_block += 1;
         Ok(())

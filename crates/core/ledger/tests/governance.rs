@@ -12,7 +12,8 @@ use synod_ledger::{
     AdminRecord, BlockKind, BlockRefused, GovernancePublic, KeyHistory, OpenRefused, Receipt, Sealed, Sealer,
     SignerChange, Tip, Verifier, check, check_alone, open, open_admin,
 };
-use synod_types::{Decode, NodeId, View};
+use synod_types::boundary::{EntryKind, LogRecord};
+use synod_types::{ConfigurationChange, ConfigurationStep, Decode, Encode, NodeId, View};
 
 fn admin() -> AdminRecord {
     AdminRecord { write_set: Bytes::from_static(b"who may do what"), detail: Bytes::from_static(b"who voted how") }
@@ -194,4 +195,43 @@ fn a_verifier_without_keys_follows_changes_of_nodes_and_service() {
     let report = Verifier::expecting(service.clone()).verify(files).unwrap();
     assert_eq!((report.transactions, report.service), (4, service));
     assert_eq!(report.service_in_force, *next.verifying_key());
+}
+
+#[test]
+fn the_configuration_changes_only_towards_the_node_list_and_the_chain_covers_it() {
+    use ConfigurationStep::{AddLearner, Promote, Remove};
+    let network = Network::new();
+    let tip = opened(&network);
+    let change = |step, node| ConfigurationChange { step, node: NodeId(node) };
+    let after = |tip: &Tip, change| tip.after_configuration_entry(tip.index.next(), tip.open_view, change);
+    for refused in [change(AddLearner, 4), change(Promote, 4), change(Remove, 2)] {
+        assert_eq!(after(&tip, refused), Err(BlockRefused::ConfigurationNotGoverned { change: refused }));
+    }
+    let signers = SignerChange { nodes: Some(nodes_without(&network, 2)), service: None };
+    let tip = governance(&network, &tip, signers).tip;
+    let removed = after(&tip, change(Remove, 2)).unwrap();
+    assert_ne!(removed.chain, after(&tip, change(Remove, 9)).unwrap().chain);
+    assert!(after(&tip, change(AddLearner, 2)).is_err());
+    let other_view = tip.after_configuration_entry(tip.index.next(), View(3), change(Remove, 2));
+    assert_eq!(other_view, Err(BlockRefused::ViewNotOpened { view: View(3) }));
+
+    let record = LogRecord {
+        kind: EntryKind::Configuration,
+        payload: change(Remove, 2).to_bytes().into(),
+        ..common::engine_record(&removed)
+    };
+    let (elected, opening) = network.elect(1, &network.genesis.tip);
+    let signers = SignerChange { nodes: Some(nodes_without(&network, 2)), service: None };
+    let governed = governance(&network, &opening.tip, signers);
+    let block = network.node(1).application(&removed, moment(&removed, View(2)), &content(1)).unwrap();
+    let genesis = network.genesis.block.to_record();
+    let blocks = [genesis, common::engine_record(&elected), opening.block.to_record(), governed.block.to_record()];
+    let verify = |record: LogRecord| {
+        let records = [&blocks[..], &[record, block.block.to_record()]].concat();
+        let files = files(tip.network, &records, 9).into_iter().map(|(name, bytes)| (name, Bytes::from(bytes)));
+        Verifier::new().verify(files)
+    };
+    assert_eq!(verify(record.clone()).unwrap().transactions, 3);
+    let other = LogRecord { payload: change(Remove, 9).to_bytes().into(), ..record };
+    assert!(verify(other).unwrap_err().to_string().contains("another history"));
 }

@@ -7,7 +7,7 @@ use synod_ledger::{
     Sealer, check, check_alone, check_genesis, open,
 };
 use synod_types::boundary::{EntryKind, LogRecord};
-use synod_types::{Decode, DecodeError, Digest, Encode, NodeId, Seqno, TxId};
+use synod_types::{ConfigurationChange, Decode, DecodeError, Digest, Encode, NodeId, Seqno, TxId};
 use synod_worker::{Apply, BlockEnv};
 
 use crate::chain::Position;
@@ -111,6 +111,10 @@ impl Seals {
     pub fn check(&self, record: &LogRecord, parent: &Position) -> Result<Position, CheckRefused> {
         let (tip, block) = match record.kind {
             EntryKind::Engine => (parent.tip.after_engine_entry(record.index, record.view)?, None),
+            EntryKind::Configuration => {
+                let change = ConfigurationChange::from_bytes(&record.payload)?;
+                (parent.tip.after_configuration_entry(record.index, record.view, change)?, None)
+            }
             EntryKind::Block => {
                 let block = decode(record)?;
                 (check(&block, &parent.tip)?, Some(block))
@@ -127,6 +131,8 @@ impl Seals {
     pub fn is_authentic(&self, record: &LogRecord, opens_view: bool) -> bool {
         match record.kind {
             EntryKind::Engine => opens_view,
+            // Unsigned, and not only at the beginning of a view.
+            EntryKind::Configuration => false,
             EntryKind::Block => {
                 !opens_view && decode(record).is_ok_and(|block| check_alone(&block, &self.keys).is_ok())
             }

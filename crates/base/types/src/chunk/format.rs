@@ -1,5 +1,6 @@
 //! The bytes of file headers and records.
 
+use crate::CONFIGURATION_CHANGE_SIZE;
 use crate::boundary::{EntryKind, LogRecord};
 use crate::{Digest, LogIndex, Seqno, View};
 
@@ -73,6 +74,7 @@ impl RecordHeader {
         let allowed = match header.kind {
             EntryKind::Block => header.payload_size <= RECORD_PAYLOAD_BYTES_MAX,
             EntryKind::Engine => empty,
+            EntryKind::Configuration => header.payload_size == CONFIGURATION_CHANGE_SIZE && header.count == 0,
         };
         if &bytes[..4] == RECORD_MAGIC && bytes[37..40] == [0; 3] && allowed {
             Ok(header)

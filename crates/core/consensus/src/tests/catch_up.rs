@@ -137,7 +137,7 @@ fn records_that_do_not_continue_the_log_are_not_restored() {
     ] {
         assert!(matches!(refused(record.clone()), RestoreError::DoesNotFollow { .. }), "{record:?}");
     }
-    let full = RestoreError::EngineEntryNotEmpty { index: LogIndex(2) };
+    let full = RestoreError::EngineEntryMalformed { index: LogIndex(2) };
     assert_eq!(refused(LogRecord { count: 1, ..engine.clone() }), full);
     assert_eq!(refused(LogRecord { payload: Bytes::from_static(b"x"), ..engine }), full);
     let not_genesis = RestoreError::NotGenesis { index: LogIndex(2), view: View(2) };

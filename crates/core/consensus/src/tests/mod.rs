@@ -1,6 +1,7 @@
 //! Tests of the whole value: nodes joined by hand, so that each message and each sync can be held back.
 
 mod catch_up;
+mod configuration;
 mod elections;
 mod group_commit;
 mod reads;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use synod_consensus::{EntryKind, LogRecord, NewEntries};
-use synod_types::{LogIndex, NodeId, Seqno, View};
+use synod_types::{Configuration, ConfigurationChange, Decode, LogIndex, NodeId, Seqno, View};
 
 /// What all nodes together have promised.
 #[derive(Default)]
@@ -13,9 +13,26 @@ pub struct Promises {
     pub votes: BTreeMap<(NodeId, View), NodeId>,
     /// The one order: entry i + 1 is at place i.
     pub committed: Vec<LogRecord>,
+    /// Who takes part after all that is committed.
+    pub configuration: Configuration,
+    /// Who took part before each change, with the change's index.
+    before: Vec<(LogIndex, Configuration)>,
 }
 
 impl Promises {
+    pub fn new(voters: u64, genesis: LogRecord) -> Self {
+        let configuration = Configuration::of((1..=voters).map(NodeId));
+        Self { committed: vec![genesis], configuration, ..Self::default() }
+    }
+
+    /// Those one of whose majorities decided on entry `index`: a change applies where it commits, and entries that
+    /// were proposed before it was applied may commit under either.
+    pub fn deciding(&self, index: LogIndex) -> Vec<&Configuration> {
+        let after = self.before.partition_point(|(change, _)| *change < index);
+        let all: Vec<_> = self.before.iter().map(|(_, before)| before).chain([&self.configuration]).collect();
+        all[after.saturating_sub(1)..=after].to_vec()
+    }
+
     pub fn leads(&mut self, view: View, node: NodeId) {
         let leader = *self.leaders.entry(view).or_insert(node);
         assert_eq!(leader, node, "view {view} has two leaders");
@@ -34,6 +51,12 @@ impl Promises {
         let place = record.index.0 as usize - 1;
         if place == self.committed.len() {
             self.committed.push(record.clone());
+            if record.kind == EntryKind::Configuration {
+                let change = ConfigurationChange::from_bytes(&record.payload).unwrap();
+                let next = self.configuration.after(change).expect("only steps commit");
+                let before = std::mem::replace(&mut self.configuration, next);
+                self.before.push((record.index, before));
+            }
         }
         assert_eq!(self.committed.get(place), Some(record), "two nodes are told different entries");
     }

@@ -17,6 +17,8 @@ pub struct Faults {
     pub cut_every: u64,
     pub pause_every: u64,
     pub transfer_every: u64,
+    /// Time between changes of who takes part, the same way.
+    pub change_every: u64,
     /// Bytes of committed entries that stay in memory.
     pub retained_bytes_max: usize,
 }
@@ -34,6 +36,7 @@ impl Faults {
             cut_every: of(&[0, 500_000, 2_000_000]),
             pause_every: of(&[0, 800_000, 3_000_000]),
             transfer_every: of(&[0, 600_000, 2_000_000]),
+            change_every: 0,
             retained_bytes_max: of(&[0, 2_000, 64 << 20]) as usize,
         }
     }
@@ -48,6 +51,7 @@ impl Faults {
             cut_every: 0,
             pause_every: 0,
             transfer_every: 0,
+            change_every: 0,
             ..self.clone()
         }
     }

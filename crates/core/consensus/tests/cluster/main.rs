@@ -20,7 +20,11 @@ use sim::Sim;
 
 /// Runs one seed to its end and returns the digest of everything that happened.
 fn run(nodes: u64, seed: u64) -> (u64, sim::Tally) {
-    let mut sim = Sim::new(nodes, seed, Faults::drawn(seed));
+    run_with((nodes, nodes), seed, Faults::drawn(seed))
+}
+
+fn run_with(nodes: (u64, u64), seed: u64, faults: Faults) -> (u64, sim::Tally) {
+    let mut sim = Sim::new(nodes, seed, faults);
     sim.run_with_faults();
     sim.heal_and_agree();
     (sim.trace(), sim.tally())
@@ -46,6 +50,17 @@ fn three_nodes_keep_every_promise_under_faults() {
 #[test]
 fn five_nodes_keep_every_promise_under_faults() {
     run_all(5, 10_000..10_120);
+}
+
+#[test]
+fn nodes_that_come_and_go_keep_every_promise_under_faults() {
+    let mut tally = sim::Tally::default();
+    for seed in 40_000..40_200 {
+        let faults = Faults { change_every: 150_000, ..Faults::drawn(seed) };
+        tally.add(&run_with((3, 6), seed, faults).1);
+    }
+    println!("up to six nodes: {tally:?}");
+    assert!(tally.changes > 1_000 && tally.truncations > 0 && tally.crashes > 0, "{tally:?}");
 }
 
 #[test]

@@ -6,13 +6,15 @@ use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use synod_consensus::{Append, Config, Consensus, Effect, EntryKind, LogRecord, Restored, Role};
-use synod_types::{LogIndex, NodeId, Seqno, Time, Untrusted, View};
+use synod_types::{ConfigurationChange, ConfigurationStep, LogIndex, NodeId, Seqno, Time, Untrusted, View};
 
 use crate::checks::{Chain, Promises, fnv, known_committed};
 use crate::disk::Disk;
 use crate::faults::Faults;
 
 pub struct Sim {
+    /// How many of the nodes the network begins with.
+    voters: u64,
     rng: ChaCha8Rng,
     faults: Faults,
     now: Time,
@@ -37,6 +39,7 @@ pub struct Tally {
     pub ledger_reads: u64,
     pub reads_answered: u64,
     pub transfers: u64,
+    pub changes: u64,
 }
 
 impl Tally {
@@ -49,6 +52,7 @@ impl Tally {
         self.ledger_reads += other.ledger_reads;
         self.reads_answered += other.reads_answered;
         self.transfers += other.transfers;
+        self.changes += other.changes;
     }
 }
 
@@ -80,10 +84,11 @@ enum Event {
     Cut,
     Pause,
     Transfer,
+    Change,
 }
 
 impl Sim {
-    pub fn new(nodes: u64, seed: u64, faults: Faults) -> Self {
+    pub fn new((voters, nodes): (u64, u64), seed: u64, faults: Faults) -> Self {
         let node = |id| Node {
             id: NodeId(id),
             disk: Disk::new(genesis()),
@@ -93,6 +98,7 @@ impl Sim {
             last_sync: Time(0),
         };
         let mut sim = Self {
+            voters,
             rng: ChaCha8Rng::seed_from_u64(seed),
             faults,
             now: Time(1_000_000),
@@ -100,7 +106,7 @@ impl Sim {
             event_count: 0,
             nodes: (1..=nodes).map(node).collect(),
             cut: Vec::new(),
-            promises: Promises { committed: vec![genesis()], ..Promises::default() },
+            promises: Promises::new(voters, genesis()),
             trace: fnv(0, seed.to_le_bytes()),
             tally: Tally::default(),
         };
@@ -108,11 +114,12 @@ impl Sim {
             sim.start(NodeId(id));
             sim.after(id * 1_000, Event::Work { node: NodeId(id) });
         }
-        let Faults { crash_every, cut_every, pause_every, transfer_every, .. } = sim.faults;
+        let Faults { crash_every, cut_every, pause_every, transfer_every, change_every, .. } = sim.faults;
         sim.repeat(crash_every, Event::Crash);
         sim.repeat(cut_every, Event::Cut);
         sim.repeat(pause_every, Event::Pause);
         sim.repeat(transfer_every, Event::Transfer);
+        sim.repeat(change_every, Event::Change);
         sim
     }
 
@@ -135,7 +142,8 @@ impl Sim {
     pub fn heal_and_agree(&mut self) {
         self.faults = self.faults.none();
         self.cut.clear();
-        let fault = |event: &Event| matches!(event, Event::Crash | Event::Cut | Event::Pause | Event::Transfer);
+        let fault =
+            |event: &Event| matches!(event, Event::Crash | Event::Cut | Event::Pause | Event::Transfer | Event::Change);
         self.events.retain(|_, event| !fault(event));
         for node in self.nodes.iter_mut() {
             node.paused_until = self.now;
@@ -146,10 +154,11 @@ impl Sim {
             }
         }
         let goal = self.promises.committed.len() as u64 + 20;
-        let agreed = |sim: &Self| sim.running().all(|running| running.chain.committed >= goal);
+        let agreed = |sim: &Self| sim.members().all(|running| running.chain.committed >= goal);
         self.run_until(self.now.after(HEALING), agreed);
         let committed: Vec<_> = self.running().map(|running| running.chain.committed).collect();
-        assert!(agreed(self), "not all nodes committed entry {goal} in {HEALING:?}: {committed:?}");
+        let configuration = &self.promises.configuration;
+        assert!(agreed(self), "not all of {configuration:?} committed entry {goal} in {HEALING:?}: {committed:?}");
     }
 
     fn run_until(&mut self, end: Time, done: impl Fn(&Self) -> bool) {
@@ -207,6 +216,10 @@ impl Sim {
                 let node = self.any_node();
                 self.node_mut(node).paused_until = until;
             }
+            Event::Change => {
+                self.repeat(self.faults.change_every, Event::Change);
+                self.change();
+            }
             Event::Transfer => {
                 self.repeat(self.faults.transfer_every, Event::Transfer);
                 let (node, to) = (self.any_node(), self.any_node());
@@ -228,6 +241,27 @@ impl Sim {
             running.chain.verify(admitted.entries());
             running.consensus.step(admitted).unwrap();
         });
+    }
+
+    /// Whoever leads adds, promotes or removes a node.
+    fn change(&mut self) {
+        let (step, node, seen) = (self.draw(5), self.any_node(), self.draw(2) == 0);
+        for leader in (1..=self.nodes.len() as u64).map(NodeId) {
+            let changed = self.at(leader, |running| {
+                let consensus = &mut running.consensus;
+                let has_log = consensus.peers().iter().any(|peer| peer.node == node && peer.matched > LogIndex(1));
+                let step = match step {
+                    0 | 1 if consensus.configuration().voters.len() > 1 => ConfigurationStep::Remove,
+                    // A learner that has nothing yet may be promoted too: that only costs time.
+                    _ if consensus.configuration().contains(node) && (has_log || seen) => ConfigurationStep::Promote,
+                    _ => ConfigurationStep::AddLearner,
+                };
+                consensus.change_configuration(ConfigurationChange { step, node }).is_ok()
+            });
+            if changed == Some(true) {
+                self.tally.changes += 1;
+            }
+        }
     }
 
     /// What the application does from time to time: a leader orders, everyone reads.
@@ -326,9 +360,12 @@ impl Sim {
 
     fn commit(&mut self, node: NodeId, record: &LogRecord) {
         assert!(self.node(node).disk.holds(record), "committed before the own sync");
-        let safe = self.nodes.iter().filter(|node| node.disk.holds(record)).count();
-        assert!(2 * safe > self.nodes.len(), "entry {} is committed and on {safe} disks", record.index);
         self.promises.commits(record);
+        let is_safe = self.promises.deciding(record.index).iter().any(|configuration| {
+            let voters = || configuration.voters.iter().map(|id| self.node(*id));
+            2 * voters().filter(|node| node.disk.holds(record)).count() > voters().count()
+        });
+        assert!(is_safe, "entry {} is committed and not on a majority's disks", record.index);
         self.chain(node).commits(record);
     }
 
@@ -364,7 +401,7 @@ impl Sim {
     }
 
     fn start(&mut self, node: NodeId) {
-        let voters = (1..=self.nodes.len() as u64).map(NodeId);
+        let voters = (1..=self.voters).map(NodeId);
         let mut config = Config::new(node, voters, self.rng.next_u64());
         config.retained_bytes_max = self.faults.retained_bytes_max;
         let now = self.now;
@@ -424,6 +461,13 @@ impl Sim {
 
     fn chain(&mut self, node: NodeId) -> &mut Chain {
         &mut self.node_mut(node).running.as_mut().expect("it runs: it has effects").chain
+    }
+
+    /// Those that run and have a part, as far as anyone was told.
+    fn members(&self) -> impl Iterator<Item = &Running> {
+        let configuration = &self.promises.configuration;
+        let members = self.nodes.iter().filter(|node| configuration.contains(node.id));
+        members.filter_map(|node| node.running.as_ref())
     }
 
     fn running(&self) -> impl Iterator<Item = &Running> {
