@@ -1,7 +1,7 @@
 //! What nodes do, carried out and watched.
 
 use synod_ledger::SealedBlock;
-use synod_node::{Action, Event, Response, Role, StopReason};
+use synod_node::{Action, BLOCK_TIME_AHEAD_MAX, Event, Response, Role, StopReason};
 use synod_types::boundary::{Append, EntryKind, LedgerRange, LogRecord};
 use synod_types::{NodeId, Seqno, Untrusted};
 use synod_worker::ToWorker;
@@ -103,6 +103,10 @@ impl World {
             .map_err(|error| Violation { claim: "nodes file blocks", seen: format!("node {node}: {error}") })?;
         let header = &block.header;
         let executes = self.sites[&node].process.as_ref().and_then(|process| process.executes);
+        if header.signer != node && header.time > self.sites[&node].clock.shows(self.now).after(BLOCK_TIME_AHEAD_MAX) {
+            let seen = format!("node {node}, entry {}, made by node {}", record.index, header.signer);
+            return violated("no block is acknowledged whose time is far ahead", seen);
+        }
         let facts = (header.view, header.first_seqno, header.time);
         let is_own = header.signer == node && header.count > 0;
         if is_own && executes.is_some_and(|env| (env.view, env.first_seqno, env.time) != facts) {

@@ -2,6 +2,7 @@
 //! hears nothing, under the same request id.
 
 use synod_node::{Answer, Query, QueryAnswer, Refusal, Response, TxStatus};
+use synod_types::limits::RETRY_TIME_MAX;
 use synod_types::{NodeId, RequestId, TxId, View};
 use synod_worker::ActorFacts;
 
@@ -32,8 +33,8 @@ pub struct Client {
     prng: Prng,
 }
 
-/// How long a client goes on asking: a third of the time for which nodes remember request ids.
-const GIVES_UP_AFTER: u64 = 20_000_000;
+/// How long a client goes on asking, in microseconds.
+const GIVES_UP_AFTER: u64 = RETRY_TIME_MAX.as_micros() as u64;
 
 /// How often a client looks again for a snapshot that is recent enough, 20 ms apart.
 const LOOKS: u32 = 100;

@@ -41,8 +41,7 @@ impl World {
             }
             Trouble::ClockStep { who, by } => {
                 for node in self.hit(who) {
-                    self.site(node).clock.ahead += by as i64;
-                    self.event(node, Event::Timeout)?;
+                    self.set_clock_forward(node, by)?;
                 }
             }
             Trouble::RollBack => self.begin_roll_back(),
@@ -140,6 +139,16 @@ impl World {
         self.probes.pauses += 1;
         let until = self.now.plus(micros);
         self.site(node).paused_until = until;
+    }
+
+    /// A node's clock jumps ahead.
+    ///
+    /// # Errors
+    /// The first claim that does not hold.
+    pub fn set_clock_forward(&mut self, node: NodeId, micros: u64) -> Checked {
+        self.trace.note(self.now, node, "has its clock set forward", &[("by", micros)]);
+        self.site(node).clock.ahead += i64::try_from(micros).expect("clocks differ by minutes");
+        self.event(node, Event::Timeout)
     }
 
     /// Asks a node to stop in good order.

@@ -1,6 +1,6 @@
 //! Single troubles at chosen moments. `SYNOD_SIM_LOG=1` prints what happens.
 
-use synod_node::{Role, StopReason};
+use synod_node::{BLOCK_TIME_AHEAD_MAX, Role, StopReason};
 use synod_sim::World;
 use synod_sim::sabotage::Sabotage;
 use synod_sim::scenario::{calm, sabotaged};
@@ -72,6 +72,32 @@ fn a_request_forwarded_to_a_lost_leader_goes_to_the_next_without_its_client() {
     let asked_at = world.now();
     world.await_answer(request);
     assert!(world.now().since(asked_at) < 2_000_000, "an election, not a client's patience");
+    world.end_well();
+}
+
+#[test]
+fn a_request_retried_at_a_leader_whose_clock_is_far_ahead_of_the_one_before_is_done_once() {
+    // Ids are kept for a minute, and the successor's clock is that much ahead but for a moment.
+    let mut world = calm(3);
+    let leader = world.await_leader();
+    let request = world.ask_at(ONE, leader);
+    let answer = world.await_answer(request);
+    let ahead = BLOCK_TIME_AHEAD_MAX.as_micros() as u64 - 2_000_000;
+    for node in world.others(leader) {
+        world.set_clock_forward(node, ahead).unwrap();
+    }
+    world.run_for(1_000_000);
+    world.crash_for(leader, 8_000_000);
+    let successor = world.await_successor(leader);
+    for _ in 0..3 {
+        world.run_for(1_000_000);
+        let fresh = world.ask_at(OTHER, successor);
+        world.await_answer(fresh);
+    }
+    world.ask_again_at(ONE, request, successor);
+    world.run_for(1_000_000);
+    // Another answer than the first one's is a violation.
+    assert_eq!(world.answer(request), Some(&answer));
     world.end_well();
 }
 
