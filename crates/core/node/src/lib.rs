@@ -43,10 +43,10 @@ mod sealing;
 mod start;
 mod vote_record;
 
+pub use clocks::BLOCK_TIME_AHEAD_MAX;
 pub use event::{
     Action, Answer, ClientRequest, Event, Query, QueryAnswer, Refusal, Response, Role, Status, StopReason, TxStatus,
 };
-pub use follower::BLOCK_TIME_AHEAD_MAX;
 pub use genesis::{Genesis, GenesisRefused, adapters_named};
 pub use government::{AdapterEntry, Rules};
 pub use inbox::{PATIENCE, WAITING_BYTES_MAX, WAITING_REQUESTS_MAX};
