@@ -32,6 +32,8 @@ fn unmodified_ethers_deploys_transfers_reads_queries_logs_and_sees_a_custom_erro
         "friendHoldsAtEnd": (5 * token).to_string(),
         "bothStatus": [1, 1],
         "friendWei": "3",
+        "heard": [(7 * token).to_string(), (2 * token).to_string()],
+        "again": [66, true, {"code": -32_000, "message": "already known"}, true],
         "blockFields": [true, 66, true, "0"],
     });
     let found: serde_json::Map<_, _> =

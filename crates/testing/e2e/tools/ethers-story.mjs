@@ -19,6 +19,19 @@ await token.waitForDeployment();
 saw.code = (await provider.getCode(token.target)).length > 2;
 saw.name = await token.name();
 
+// Listening goes by eth_newFilter and eth_getFilterChanges; what happens before the filter is there is not heard.
+const heard = [];
+const installed = new Promise((resolve) => {
+  const send = provider.send.bind(provider);
+  provider.send = async (method, params) => {
+    const result = await send(method, params);
+    if (method === "eth_newFilter") resolve();
+    return result;
+  };
+});
+const all = new Promise((resolve) => token.on("Transfer", (from, to, value) => heard.push(value.toString()) === 2 && resolve()));
+await installed;
+
 const receipt = await (await token.transfer(friend.address, parseEther("7"))).wait();
 saw.transferStatus = receipt.status;
 saw.transferLogs = receipt.logs.length;
@@ -50,6 +63,20 @@ const both = await Promise.all([1n, 2n].map(async (value, index) =>
 ));
 saw.bothStatus = (await Promise.all(both.map((transaction) => transaction.wait()))).map(({ status }) => status);
 saw.friendWei = (await provider.getBalance(friend.address)).toString();
+
+await all;
+await token.off("Transfer");
+saw.heard = heard;
+
+// A transaction whose answer was lost is sent again, as it was and beside another request.
+const again = await owner.signTransaction(await owner.populateTransaction({ to: friend.address, value: 1n, gasLimit: 21_000n }));
+const send = { jsonrpc: "2.0", method: "eth_sendRawTransaction", params: [again] };
+const ask = { jsonrpc: "2.0", id: 9, method: "eth_getTransactionCount", params: [owner.address, "pending"] };
+const post = async (body) => (await fetch(process.env.SYNOD_RPC_URL, { method: "POST", body: JSON.stringify(body) })).json();
+const first = await post({ ...send, id: 1 });
+const second = await post({ ...send, id: 2 });
+const [third, count] = await post([{ ...send, id: 3 }, ask]);
+saw.again = [first.result.length, second.result === first.result, third.error, count.result === `0x${(await owner.getNonce()).toString(16)}`];
 
 const block = await provider.getBlock("latest");
 saw.blockFields = [block.number > 0, block.hash.length, block.timestamp > 1_600_000_000, block.baseFeePerGas?.toString()];

@@ -3,10 +3,13 @@
 //! A front-end system outside every enclave: whoever runs it sees what its clients send and read, so
 //! it runs beside its clients, and listens on 127.0.0.1 alone. To the nodes it speaks mutual TLS as
 //! one participant. It adds what stock tools do not know: the high-water mark, so that they read
-//! their own writes at any node, and request ids, so that a transaction sent again after a lost
-//! node is done once.
+//! their own writes at any node; request ids, so that a transaction sent again after a lost node is
+//! done once; and filters, which the nodes, where no client has a state of its own, do not keep.
 
+mod batch;
+mod filters;
 mod forward;
+mod item;
 mod request_id;
 mod server;
 
@@ -18,6 +21,8 @@ use std::time::Duration;
 
 use synod_client::{Client, ClientOptions, Network};
 use tokio::net::TcpListener;
+
+use filters::Filters;
 
 use crate::failure::{Failure, Hint};
 
@@ -84,13 +89,14 @@ async fn follow_the_leader(door: &Door) {
 struct Door {
     client: Client,
     origins: Origins,
+    filters: Filters,
     /// How many requests have come so far.
     requests: AtomicU64,
 }
 
 impl Door {
     fn new(client: Client, origins: Origins) -> Self {
-        Self { client, origins, requests: AtomicU64::new(0) }
+        Self { client, origins, filters: Filters::default(), requests: AtomicU64::new(0) }
     }
 }
 

@@ -6,87 +6,37 @@
 //! the body that it answers. Two bodies that differ in anything else are two requests: what a transaction
 //! of one says of the other is then `already known`, as on any Ethereum node.
 
-use std::borrow::Cow;
-
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 use synod_crypto::sha256;
 use synod_types::RequestId;
 
+use super::item::{Item, mentions, split};
+
 /// The id of `body` for `instance`; `None` if it holds no transaction.
 pub fn request_id(instance: &str, body: &[u8]) -> Option<RequestId> {
-    // Most bodies are reads: look before parsing. A name with escapes is not found, and gets an id at random.
-    let is_named = body.windows(SEND_RAW.len()).any(|window| window == SEND_RAW.as_bytes());
-    if !is_named {
+    // Most bodies are reads: look before parsing.
+    if !mentions(body, &[SEND_RAW]) {
         return None;
     }
-    let items = match serde_json::from_slice::<Vec<&RawValue>>(body) {
-        Ok(items) => items,
-        Err(_) => vec![serde_json::from_slice(body).ok()?],
-    };
-    let items: Vec<Item<'_>> = items.into_iter().map(Item::read).collect();
-    if !items.iter().any(Item::is_transaction) {
+    let items: Vec<Item<'_>> = split(body)?.items.into_iter().map(Item::read).collect();
+    if !items.iter().any(|item| item.is_one_of(&[SEND_RAW])) {
         return None;
     }
     let mut parts = Parts(DOMAIN.to_vec());
     parts.push(instance.as_bytes());
-    items.iter().for_each(|item| item.put(&mut parts));
+    items.iter().for_each(|item| put(item, &mut parts));
     let digest = sha256(&[&parts.0]);
     Some(RequestId(digest.0[..RequestId::SIZE].try_into().expect("a digest is longer than an id")))
 }
 
-/// One request of a body, as far as it decides what the nodes do.
-enum Item<'a> {
-    Call {
-        method: Cow<'a, str>,
-        params: Option<&'a RawValue>,
-    },
-    /// No JSON-RPC request, or one under an id that the nodes refuse: it is answered, and nothing is done.
-    Refused(&'a RawValue),
-}
-
-impl<'a> Item<'a> {
-    fn read(json: &'a RawValue) -> Self {
-        match serde_json::from_str(json.get()) {
-            Ok(Call { id, method: Some(method), params }) if id.is_none_or(is_scalar) => Self::Call { method, params },
-            _ => Self::Refused(json),
-        }
-    }
-
-    fn is_transaction(&self) -> bool {
-        matches!(self, Self::Call { method, .. } if method == SEND_RAW)
-    }
-
-    fn put(&self, parts: &mut Parts) {
-        let (kind, name, content) = match self {
-            Self::Call { method, params: None } => (b"c", method.as_ref(), ""),
-            Self::Call { method, params: Some(params) } => (b"p", method.as_ref(), params.get()),
-            Self::Refused(json) => (b"r", "", json.get()),
-        };
-        parts.push(kind);
-        parts.push(name.as_bytes());
-        parts.push(content.as_bytes());
-    }
-}
-
-/// A request as the nodes read it.
-#[derive(Deserialize)]
-struct Call<'a> {
-    #[serde(default, borrow, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: Option<Cow<'a, str>>,
-    #[serde(default, borrow, deserialize_with = "present")]
-    params: Option<&'a RawValue>,
-}
-
-/// Null is not the same as nothing.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
-
-fn is_scalar(json: &RawValue) -> bool {
-    !json.get().starts_with(['{', '['])
+fn put(item: &Item<'_>, parts: &mut Parts) {
+    let (kind, name, content) = match item {
+        Item::Call { method, params: None, .. } => (b"c", method.as_ref(), ""),
+        Item::Call { method, params: Some(params), .. } => (b"p", method.as_ref(), params.get()),
+        Item::Refused(json) => (b"r", "", json.get()),
+    };
+    parts.push(kind);
+    parts.push(name.as_bytes());
+    parts.push(content.as_bytes());
 }
 
 /// Bytes to hash, each part behind its size, so that no two lists of parts give the same bytes.

@@ -12,13 +12,12 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use synod_client::Client;
 use synod_types::limits::REQUEST_BODY_BYTES_MAX;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::forward::{LIMIT_EXCEEDED, SERVER_ERROR, error_answer, forward};
-use super::{Door, Origins};
+use super::forward::{LIMIT_EXCEEDED, SERVER_ERROR, error_answer};
+use super::{Door, Origins, batch};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -68,19 +67,19 @@ async fn answer(request: Request<Incoming>, door: &Door) -> Answer {
         Method::GET => text(StatusCode::OK, "Synod gateway: send Ethereum JSON-RPC by POST\n"),
         Method::POST => {
             door.requests.fetch_add(1, Ordering::Relaxed);
-            post(request, &door.client).await
+            post(request, door).await
         }
         _ => text(StatusCode::METHOD_NOT_ALLOWED, "send Ethereum JSON-RPC by POST\n"),
     };
     with_cors(answer, allowed)
 }
 
-async fn post(request: Request<Incoming>, client: &Client) -> Answer {
+async fn post(request: Request<Incoming>, door: &Door) -> Answer {
     let Some(instance) = instance(request.uri().path()).map(str::to_owned) else {
         return text(StatusCode::NOT_FOUND, "the path is / or the name of an Ethereum instance\n");
     };
     match Limited::new(request.into_body(), REQUEST_BODY_BYTES_MAX).collect().await {
-        Ok(body) => json(StatusCode::OK, forward(client, &instance, body.to_bytes()).await),
+        Ok(body) => json(StatusCode::OK, batch::answer(door, &instance, body.to_bytes()).await),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
             let message = format!("the request is larger than {REQUEST_BODY_BYTES_MAX} bytes");
             json(StatusCode::PAYLOAD_TOO_LARGE, error_answer(b"", LIMIT_EXCEEDED, &message))

@@ -10,19 +10,19 @@ use super::*;
 use crate::test_server::{Deed, Seen, Server, World};
 
 /// An answer: status, head, body.
-struct Answer {
+pub(super) struct Answer {
     status: u16,
     head: String,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
 
-async fn start(network: Network) -> SocketAddr {
+pub(super) async fn start(network: Network) -> SocketAddr {
     let gateway = Gateway::bind(0, network, Origins::Any).await.unwrap();
     let address = gateway.url().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
     tokio::spawn(gateway.serve());
@@ -30,7 +30,7 @@ async fn start(network: Network) -> SocketAddr {
 }
 
 /// Sends one request over `stream` and reads its answer, by content-length.
-async fn ask(stream: &mut TcpStream, method: &str, headers: &str, body: &[u8]) -> Answer {
+pub(super) async fn ask(stream: &mut TcpStream, method: &str, headers: &str, body: &[u8]) -> Answer {
     let size = body.len();
     let head = format!("{method} / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {size}\r\n{headers}\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
