@@ -59,6 +59,11 @@ pub enum ToEnclave {
         /// How many.
         size: usize,
     },
+    /// The other side sends no more. It may still read: the enclave answers what it has, then closes.
+    Ended {
+        /// On which connection.
+        connection: ConnectionId,
+    },
     /// The connection ended, or could not be made.
     Closed {
         /// Which one.

@@ -193,6 +193,7 @@ impl Shared {
                 self.connections.feed(connection, |feed| feed.received(bytes));
             }
             ToEnclave::Written { connection, size } => self.connections.feed(connection, |feed| feed.written(size)),
+            ToEnclave::Ended { connection } => self.connections.feed(connection, Feed::ended),
             ToEnclave::Closed { connection } => {
                 if let Some(entry) = self.connections.lock().remove(&connection) {
                     entry.feed.closed();

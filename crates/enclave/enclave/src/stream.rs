@@ -36,6 +36,9 @@ struct Shared {
     read_credit: usize,
     /// How much may still be sent to the host.
     write_credit: usize,
+    /// Nothing more will arrive.
+    has_all: bool,
+    /// Nothing more can be sent.
     ended: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -47,6 +50,7 @@ pub fn stream(id: ConnectionId, host: HostSink) -> (Stream, Feed) {
         incoming: VecDeque::new(),
         read_credit: CONNECTION_WINDOW_BYTES,
         write_credit: CONNECTION_WINDOW_BYTES,
+        has_all: false,
         ended: false,
         reader: None,
         writer: None,
@@ -75,6 +79,13 @@ impl Feed {
         wake(&mut shared.writer);
     }
 
+    /// Nothing more will arrive; what arrived before can still be read, and answers written.
+    pub fn ended(&self) {
+        let mut shared = lock(&self.0);
+        shared.has_all = true;
+        wake(&mut shared.reader);
+    }
+
     /// The connection ended; what arrived before can still be read.
     pub fn closed(&self) {
         lock(&self.0).end();
@@ -83,6 +94,7 @@ impl Feed {
 
 impl Shared {
     fn end(&mut self) {
+        self.has_all = true;
         self.ended = true;
         wake(&mut self.reader);
         wake(&mut self.writer);
@@ -122,7 +134,7 @@ impl AsyncRead for Stream {
                 }
                 shared.incoming.pop_front();
             }
-            if size == 0 && buffer.remaining() > 0 && !shared.ended {
+            if size == 0 && buffer.remaining() > 0 && !shared.has_all {
                 shared.reader = Some(cx.waker().clone());
                 return Poll::Pending;
             }
@@ -256,6 +268,20 @@ mod tests {
         let mut all = Vec::new();
         stream.read_to_end(&mut all).await.unwrap();
         assert_eq!(all.len(), CONNECTION_WINDOW_BYTES, "the surplus byte is not delivered, the stream ends");
+        assert_eq!(stream.write(b"x").await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[tokio::test]
+    async fn after_the_last_byte_answers_can_still_be_written() {
+        let (mut stream, feed, log) = pair();
+        feed.received(Bytes::from_static(b"last"));
+        feed.ended();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"last");
+        stream.write_all(b"answer").await.unwrap();
+        assert!(matches!(&log.lock().unwrap()[..], [ToHost::Write { bytes, .. }] if bytes == "answer"));
+        feed.closed();
         assert_eq!(stream.write(b"x").await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 

@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -35,10 +35,32 @@ pub enum Command {
 pub struct Activity {
     /// The tick at which bytes last moved.
     pub moved: AtomicU64,
-    /// Whether bytes wait to be sent, or the connection is about to close: then silence counts as a stall.
-    pub blocked: AtomicBool,
+    stage: AtomicU8,
     /// Whether bytes wait to be sent.
     pub unsent: AtomicBool,
+}
+
+/// What silence means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stage {
+    /// Nothing is due.
+    Quiet,
+    /// Bytes wait to be sent, or the other side, which has nothing more to send, waits for some.
+    Waiting,
+    /// All is sent, and the other side has yet to end.
+    Lingering,
+}
+
+impl Activity {
+    /// What silence means now.
+    pub fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::Relaxed) {
+            stage if stage == Stage::Waiting as u8 => Stage::Waiting,
+            stage if stage == Stage::Lingering as u8 => Stage::Lingering,
+            _ => Stage::Quiet,
+        }
+    }
 }
 
 /// Carries bytes between a stream and the enclave until one of them ends.
@@ -59,6 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
             queue: VecDeque::new(),
             credit: CONNECTION_WINDOW_BYTES,
             ending: Ending::No,
+            has_read_all: false,
             batch: Vec::new(),
         };
         let _ = poll_fn(|cx| state.poll(cx)).await;
@@ -74,6 +97,8 @@ struct State<S> {
     /// How many bytes may still be read before the enclave has consumed some.
     credit: usize,
     ending: Ending,
+    /// Whether the other side has said that it sends no more.
+    has_read_all: bool,
     batch: Vec<Command>,
 }
 
@@ -97,13 +122,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
             }
             self.write(cx)?;
             self.end(cx)?;
+            self.pump.activity.stage.store(self.stage() as u8, Ordering::Relaxed);
             let read = match self.ending {
+                Ending::Lingering if self.has_read_all => return Poll::Ready(Ok(())),
+                // The enclave ends it, or the sweep, or an answer that nobody takes.
+                _ if self.has_read_all => return Poll::Pending,
                 Ending::Lingering => self.poll_discard(cx),
                 Ending::No | Ending::Draining => self.poll_read(cx),
             };
             if let Read::End = ready!(read)? {
-                return Poll::Ready(Ok(()));
+                self.has_read_all = true;
+                if self.ending == Ending::No {
+                    self.moved();
+                    (self.pump.sink)(ToEnclave::Ended { connection: self.pump.id });
+                }
             }
+        }
+    }
+
+    fn stage(&self) -> Stage {
+        match self.ending {
+            Ending::Lingering => Stage::Lingering,
+            Ending::No if self.queue.is_empty() && !self.has_read_all => Stage::Quiet,
+            Ending::No | Ending::Draining => Stage::Waiting,
         }
     }
 
@@ -144,7 +185,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
             }
         }
         self.pump.activity.unsent.store(!self.queue.is_empty(), Ordering::Relaxed);
-        self.pump.activity.blocked.store(!self.queue.is_empty() || self.ending != Ending::No, Ordering::Relaxed);
         if written > 0 {
             self.moved();
             (self.pump.sink)(ToEnclave::Written { connection: self.pump.id, size: written });
@@ -171,6 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
         {
             result?;
             self.ending = Ending::Lingering;
+            self.moved();
         }
         Ok(())
     }
@@ -235,124 +276,4 @@ const COMMANDS_AT_ONCE: usize = 64;
 const SLICES_AT_ONCE: usize = 64;
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-    use tokio::sync::mpsc::{self, UnboundedSender};
-    use tokio::task::JoinHandle;
-
-    use super::*;
-
-    struct World {
-        far: DuplexStream,
-        commands: UnboundedSender<Command>,
-        seen: Arc<Mutex<Vec<ToEnclave>>>,
-        activity: Arc<Activity>,
-        done: JoinHandle<()>,
-    }
-
-    /// A pump between a stream whose pipe holds `pipe` bytes and a list of messages.
-    fn world(pipe: usize) -> World {
-        let (far, stream) = tokio::io::duplex(pipe);
-        let (commands, receiver) = mpsc::unbounded_channel();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let sink_seen = Arc::clone(&seen);
-        let activity = Arc::new(Activity::default());
-        let pump = Pump {
-            id: ConnectionId(2),
-            stream,
-            commands: receiver,
-            sink: Arc::new(move |message| sink_seen.lock().unwrap().push(message)),
-            activity: Arc::clone(&activity),
-            tick: Arc::new(AtomicU64::new(7)),
-        };
-        World { far, commands, seen, activity, done: tokio::spawn(pump.run()) }
-    }
-
-    impl World {
-        fn received(&self) -> usize {
-            let size = |message: &ToEnclave| match message {
-                ToEnclave::Received { bytes, .. } => bytes.size(),
-                _ => 0,
-            };
-            self.seen.lock().unwrap().iter().map(size).sum()
-        }
-
-        fn written(&self) -> usize {
-            let size = |message: &ToEnclave| match message {
-                ToEnclave::Written { size, .. } => *size,
-                _ => 0,
-            };
-            self.seen.lock().unwrap().iter().map(size).sum()
-        }
-
-        fn closed(&self) -> bool {
-            matches!(self.seen.lock().unwrap().last(), Some(ToEnclave::Closed { .. }))
-        }
-    }
-
-    /// Lets every task run until none can go on.
-    async fn settle() {
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    #[tokio::test]
-    async fn no_more_than_the_window_is_read_before_the_enclave_consumes() {
-        let mut world = world(4 * CONNECTION_WINDOW_BYTES);
-        world.far.write_all(&vec![1; 2 * CONNECTION_WINDOW_BYTES]).await.unwrap();
-        settle().await;
-        assert_eq!(world.received(), CONNECTION_WINDOW_BYTES);
-        world.commands.send(Command::Consumed(1000)).unwrap();
-        settle().await;
-        assert_eq!(world.received(), CONNECTION_WINDOW_BYTES + 1000);
-    }
-
-    #[tokio::test]
-    async fn what_the_other_side_does_not_take_is_not_reported_as_written() {
-        let mut world = world(100);
-        world.commands.send(Command::Write(Bytes::from(vec![1; 150]))).unwrap();
-        world.commands.send(Command::Write(Bytes::from(vec![2; 50]))).unwrap();
-        settle().await;
-        assert_eq!(world.written(), 100);
-        assert!(world.activity.blocked.load(Ordering::Relaxed));
-        let mut all = [0; 200];
-        world.far.read_exact(&mut all).await.unwrap();
-        settle().await;
-        assert_eq!((world.written(), all[149], all[150]), (200, 1, 2));
-        assert!(!world.activity.blocked.load(Ordering::Relaxed));
-        assert_eq!(world.activity.moved.load(Ordering::Relaxed), 7);
-    }
-
-    #[tokio::test]
-    async fn close_sends_what_is_left_and_takes_what_still_arrives() {
-        let mut world = world(100);
-        world.commands.send(Command::Write(Bytes::from(vec![1; 150]))).unwrap();
-        world.commands.send(Command::Close).unwrap();
-        let mut all = Vec::new();
-        world.far.read_to_end(&mut all).await.unwrap();
-        assert_eq!(all.len(), 150);
-        world.far.write_all(&[0; 500]).await.unwrap();
-        settle().await;
-        assert!(!world.done.is_finished(), "it lingers until the other side ends");
-        drop(world.far);
-        world.done.await.unwrap();
-        let closed = world.seen.lock().unwrap().iter().any(|message| matches!(message, ToEnclave::Closed { .. }));
-        assert!(!closed, "the enclave closed it and need not be told");
-    }
-
-    #[tokio::test]
-    async fn an_end_from_outside_and_a_kill_are_told_to_the_enclave() {
-        let outside = world(100);
-        drop(outside.far);
-        settle().await;
-        assert!(outside.seen.lock().unwrap().iter().any(|message| matches!(message, ToEnclave::Closed { .. })));
-
-        let killed = world(100);
-        killed.commands.send(Command::Kill).unwrap();
-        settle().await;
-        assert!(killed.closed());
-    }
-}
+mod tests;

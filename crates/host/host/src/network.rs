@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{sleep, timeout};
 
-use crate::connection::{Activity, Command, Pump};
+use crate::connection::{Activity, Command, Pump, Stage};
 use crate::{HostError, NodeConfig};
 
 /// Where messages for the enclave go.
@@ -117,11 +117,12 @@ impl Network {
             let tick = self.shared.tick.fetch_add(1, Ordering::Relaxed) + 1;
             for entry in self.table().entries.values() {
                 let silent = tick.saturating_sub(entry.activity.moved.load(Ordering::Relaxed));
-                let allowed = match (entry.activity.blocked.load(Ordering::Relaxed), entry.door) {
-                    (true, _) => STALL_TICKS_MAX,
-                    (false, Some(Door::Client)) => self.shared.limits.idle_ticks_max,
+                let allowed = match (entry.activity.stage(), entry.door) {
+                    (Stage::Quiet, Some(Door::Client)) => self.shared.limits.idle_ticks_max,
                     // Nodes tell each other that they live; the enclave ends a silent channel itself.
-                    (false, _) => u64::MAX,
+                    (Stage::Quiet, _) => u64::MAX,
+                    (Stage::Waiting, _) => STALL_TICKS_MAX,
+                    (Stage::Lingering, _) => LINGER_TICKS_MAX,
                 };
                 if silent > allowed {
                     let _ = entry.commands.send(Command::Kill);
@@ -225,8 +226,13 @@ pub fn listen(address: &str) -> Result<StdListener, HostError> {
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How long a connection may take none of the bytes that wait for it, or take to end.
+/// How long a connection may take none of the bytes that wait for it, and how long one whose other side has nothing
+/// more to send may wait for an answer: longer than a request is worked on.
 const STALL_TICKS_MAX: u64 = 30;
+
+/// How long the other side may take to end a connection once everything is sent. It only has to notice; and a stranger
+/// holds a place meanwhile.
+const LINGER_TICKS_MAX: u64 = 5;
 
 /// How long to wait for an answer when dialling. Beyond that an election is likely under way anyway.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);

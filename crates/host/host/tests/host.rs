@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use synod_host::{Host, HostError, HostPort, LedgerError, NodeConfig};
@@ -71,6 +71,16 @@ impl World {
         }
     }
 
+    /// Connects again and again until the host does not close at once.
+    fn connect_when_there_is_room(&self) -> TcpStream {
+        loop {
+            let mut stream = TcpStream::connect(self.clients).unwrap();
+            if !is_ended_soon(&mut stream) {
+                return stream;
+            }
+        }
+    }
+
     fn write(&self, connection: ConnectionId, bytes: impl Into<Bytes>) {
         self.port.send(ToHost::Write { connection, bytes: bytes.into() });
     }
@@ -96,6 +106,12 @@ impl World {
         self.port.send(ToHost::Stopped { reason: "as asked".into(), restart: Restart::Allowed });
         (self.ended.join().unwrap().unwrap(), self.directory)
     }
+}
+
+/// Whether the host turns this connection away, which it does on arrival.
+fn is_ended_soon(stream: &mut TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    !stream.read(&mut [0; 16]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
 /// Whether the other side has ended the connection: by an end or by a reset.
@@ -153,26 +169,62 @@ fn a_client_is_read_no_further_than_its_window_until_the_enclave_has_consumed() 
 }
 
 #[test]
-fn the_end_of_a_client_is_told() {
+fn a_client_that_has_said_its_last_gets_its_answer() {
+    let world = start("");
+    let (mut client, connection) = world.connect();
+    client.write_all(b"question").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(world.received(connection, 8), b"question");
+    assert!(matches!(world.next(), ToEnclave::Ended { connection: ended } if ended == connection));
+    world.write(connection, "answer");
+    world.port.send(ToHost::Close { connection });
+    let mut all = String::new();
+    client.read_to_string(&mut all).unwrap();
+    assert_eq!(all, "answer");
+}
+
+#[test]
+fn a_client_that_goes_without_a_word_is_told_and_then_noticed_by_the_next_answer() {
     let world = start("");
     let (client, connection) = world.connect();
     drop(client);
-    assert!(matches!(world.next(), ToEnclave::Closed { connection: closed } if closed == connection));
+    assert!(matches!(world.next(), ToEnclave::Ended { connection: ended } if ended == connection));
+    loop {
+        world.write(connection, vec![0; 1_000]);
+        match world.next() {
+            ToEnclave::Written { .. } => {}
+            ToEnclave::Closed { connection: closed } => break assert_eq!(closed, connection),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]
 fn connections_above_the_limit_are_closed_on_arrival_and_the_others_served() {
     let world = start("connections_max = 2\n");
     let (mut one, first) = world.connect();
-    let (two, _) = world.connect();
+    let (two, second) = world.connect();
     let mut three = TcpStream::connect(world.clients).unwrap();
     assert!(is_ended(&mut three));
     one.write_all(b"still here").unwrap();
     assert_eq!(world.received(first, 10), b"still here");
     // Room comes back when one ends.
     drop(two);
-    assert!(matches!(world.next(), ToEnclave::Closed { .. }));
-    world.connect();
+    assert!(matches!(world.next(), ToEnclave::Ended { connection } if connection == second));
+    world.port.send(ToHost::Close { connection: second });
+    world.connect_when_there_is_room();
+}
+
+#[test]
+fn a_client_that_does_not_end_a_closed_connection_holds_its_place_for_seconds_only() {
+    let world = start("connections_max = 1\n");
+    let (mut client, connection) = world.connect();
+    world.port.send(ToHost::Close { connection });
+    assert!(is_ended(&mut client));
+    let since = Instant::now();
+    world.connect_when_there_is_room();
+    assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
+    drop(client);
 }
 
 #[test]

@@ -247,6 +247,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }) {
                 Poll::Pending => return Ok(Fill::Empty),
                 Poll::Ready(Ok(0)) => self.intake = Intake::Ended,
+                // Some clients end their side without TLS's goodbye. What follows may have been cut off by somebody
+                // else; the requests that are whole are the client's, and nothing less is served.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => self.intake = Intake::Ended,
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Err(error),
             }

@@ -143,6 +143,24 @@ async fn garbage_and_clients_that_vanish_leave_others_served() {
 }
 
 #[tokio::test]
+async fn a_client_that_has_said_its_last_is_answered_and_then_closed() {
+    let network = Network::new(1);
+    let host = network.start(1);
+    for goodbye in [true, false] {
+        let mut client = network.connect(&host).await;
+        let all: String = (0..20).map(|key| put(key, "a message")).collect();
+        // The last one is not whole.
+        client.send(&(all + "PUT /app/log/99 HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\na mess")).await;
+        client.say_last(goodbye).await;
+        for _ in 0..20 {
+            assert_eq!(client.answer().await.0, 200, "goodbye: {goodbye}");
+        }
+        assert!(client.is_ended().await);
+        assert_eq!(network.connect(&host).await.get("/app/log/99", "").await.0, 404);
+    }
+}
+
+#[tokio::test]
 async fn a_stranger_hears_that_it_is_one_and_is_closed_without_its_body_being_read() {
     let network = Network::new(1);
     let host = network.start(1);

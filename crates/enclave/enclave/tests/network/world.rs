@@ -172,11 +172,16 @@ impl MemoryHost {
         let host = Arc::clone(self);
         tokio::spawn(async move {
             let mut part = vec![0; 1 << 16];
-            while let Ok(size @ 1..) = reader.read(&mut part).await {
-                let bytes = Untrusted::new(Bytes::copy_from_slice(&part[..size]));
-                host.send(ToEnclave::Received { connection, bytes });
+            loop {
+                match reader.read(&mut part).await {
+                    Ok(0) => return host.send(ToEnclave::Ended { connection }),
+                    Ok(size) => {
+                        let bytes = Untrusted::new(Bytes::copy_from_slice(&part[..size]));
+                        host.send(ToEnclave::Received { connection, bytes });
+                    }
+                    Err(_) => return host.send(ToEnclave::Closed { connection }),
+                }
             }
-            host.send(ToEnclave::Closed { connection });
         });
         tokio::spawn(async move {
             while let Some(bytes) = queue.recv().await {
@@ -308,6 +313,14 @@ impl Client {
     pub async fn get(&mut self, path: &str, headers: &str) -> (u16, String, String) {
         self.send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\n{headers}\r\n")).await;
         self.answer().await
+    }
+
+    /// Sends no more, with TLS's goodbye or without.
+    pub async fn say_last(&mut self, goodbye: bool) {
+        match goodbye {
+            true => self.tls.shutdown().await.unwrap(),
+            false => self.tls.get_mut().0.shutdown().await.unwrap(),
+        }
     }
 
     pub async fn is_ended(&mut self) -> bool {
