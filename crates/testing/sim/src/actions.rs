@@ -346,8 +346,11 @@ impl World {
         let facts = StartFacts { seed: self.node_seeds.bytes(), retained_bytes_max };
         let (now, consortium) = (self.now, self.consortium.clone());
         let clock = crate::world::clock(&self.swarm, &mut self.chance);
+        let is_healed = self.healed_at.is_some();
         let site = self.site(node);
-        site.clock = clock;
+        if !is_healed {
+            site.clock = clock;
+        }
         let started = site.start(now, &consortium, facts);
         if matches!(site.fate, Fate::Forged) {
             return self.forged(node, &started);

@@ -1,5 +1,7 @@
 //! The end of a run: faults stop, and then the cluster must go on, agree, and have kept its word.
 
+use std::time::Duration;
+
 use synod_node::Role;
 use synod_types::NodeId;
 
@@ -19,7 +21,7 @@ impl World {
     /// # Errors
     /// If it takes too long, or another claim does not hold.
     pub fn recover(&mut self) -> Checked<u64> {
-        self.heal();
+        self.heal()?;
         let nodes = self.taking_part();
         for client in 1..self.clients.len() {
             self.send_on_errands(client, &nodes);
@@ -48,7 +50,10 @@ impl World {
     }
 
     /// From now on nothing goes wrong, and whoever is down comes up.
-    pub fn heal(&mut self) {
+    ///
+    /// # Errors
+    /// The first claim that does not hold.
+    pub fn heal(&mut self) -> Checked {
         self.trace.note(self.now, NodeId(0), "all faults end", &[]);
         self.healed_at = Some(self.now);
         self.swarm.crash_between_actions_ppm = 0;
@@ -74,6 +79,20 @@ impl World {
                 self.plan_start(1_000, node);
             }
         }
+        self.set_clocks_right()
+    }
+
+    /// Whose clock is so far behind another's that it would refuse what that one orders has it set forward.
+    fn set_clocks_right(&mut self) -> Checked {
+        let now = self.now;
+        let fastest = self.sites.values().map(|site| site.clock.shows(now)).max().expect("a cluster has a node");
+        for node in self.consortium.nodes.clone() {
+            let behind = fastest.since(self.sites[&node].clock.shows(now));
+            if behind > CLOCKS_APART_MAX {
+                self.set_clock_forward(node, behind.as_micros() as u64)?;
+            }
+        }
+        Ok(())
     }
 
     fn taking_part(&self) -> Vec<NodeId> {
@@ -149,6 +168,9 @@ impl World {
         }
     }
 }
+
+/// Half of what a follower takes: drifting clocks go on to part.
+const CLOCKS_APART_MAX: Duration = Duration::from_secs(synod_node::BLOCK_TIME_AHEAD_MAX.as_secs() / 2);
 
 /// Verifying takes two signature checks for each block; the same records on another disk give the same result,
 /// so in most runs one node's files are enough.

@@ -230,7 +230,7 @@ impl Swarm {
             power_fails_ppm: *prng.pick(&[1_000_000, 500_000, 0]),
             falsified_ppm: *prng.pick(&[0, 0, 0, 20_000]),
             sabotage: None,
-            skew_max: *prng.pick(&[0, 0, 200_000, 15_000_000]),
+            skew_max: *prng.pick(&[0, 0, 200_000, 29_000_000]),
             drift_max_ppm: *prng.pick(&[0, 100, 20_000, 200_000]),
             retained_bytes_max: *prng.pick(&[0, 8 << 10, 64 << 20]),
             faults_last,
@@ -293,7 +293,10 @@ fn trouble(prng: &mut Prng, kind: u8) -> Trouble {
         }
         3 => Trouble::Cut { who: who(prng) },
         4 => Trouble::Shutdown { who: who(prng) },
-        _ => Trouble::ClockStep { who: who(prng), by: prng.between(10_000, 3_000_000) },
+        _ => {
+            let by = if prng.chance(100_000) { 300_000_000 } else { prng.between(10_000, 3_000_000) };
+            Trouble::ClockStep { who: who(prng), by }
+        }
     }
 }
 

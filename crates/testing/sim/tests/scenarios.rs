@@ -102,6 +102,23 @@ fn a_request_retried_at_a_leader_whose_clock_is_far_ahead_of_the_one_before_is_d
 }
 
 #[test]
+fn a_leader_whose_clock_is_minutes_ahead_is_replaced_and_writes_go_on() {
+    for nodes in [3, 5] {
+        let mut world = calm(nodes);
+        let leader = world.await_leader();
+        world.set_clock_forward(leader, 300_000_000).unwrap();
+        let set_at = world.now();
+        let at_the_leader = world.ask_at(ONE, leader);
+        let elsewhere = world.ask_at(OTHER, world.others(leader)[0]);
+        world.await_answer(elsewhere);
+        world.await_answer(at_the_leader);
+        assert_ne!(world.leader(), Some(leader));
+        assert!(world.now().since(set_at) < 5_000_000, "a few election timeouts");
+        world.end_well();
+    }
+}
+
+#[test]
 fn a_request_whose_block_was_lost_with_its_leader_is_done_anew_and_once() {
     let mut world = calm(3);
     let leader = world.await_leader();
