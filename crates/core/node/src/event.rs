@@ -248,6 +248,9 @@ pub enum Refusal {
     /// What the request alone writes and answers does not fit a block.
     #[error("the request writes or answers more than fits a block")]
     TooLarge = 8,
+    /// The actor asked for something else under the same id before.
+    #[error("the request id was used for another request")]
+    RequestIdReused = 9,
 }
 
 impl TryFrom<u8> for Refusal {
@@ -264,6 +267,7 @@ impl TryFrom<u8> for Refusal {
             Self::Stopping,
             Self::NoSuchAdapter,
             Self::TooLarge,
+            Self::RequestIdReused,
         ]
         .into_iter()
         .find(|refusal| *refusal as u8 == byte)

@@ -13,6 +13,8 @@ use crate::clocks::Unheeded;
 use crate::event::{Action, Answer};
 use crate::layers::Done;
 use crate::node::{Engine, Node};
+use crate::request_digest::RequestDigest;
+use crate::requests::Known;
 use crate::sealing::apply;
 
 impl Node {
@@ -184,7 +186,10 @@ impl Node {
     /// Notes the requests of a block that another node ordered.
     fn note_requests(&mut self, position: &Position, content: &Content) {
         let noted: Vec<_> = ended(position, content)
-            .map(|(request, last)| (self.requests.key(request.actor.id, request.request_id), last.seqno))
+            .map(|(request, last)| {
+                let key = self.requests.key(request.actor.id, request.request_id);
+                (key, Known { seqno: last.seqno, asked: RequestDigest::of_record(request) })
+            })
             .collect();
         self.requests.push(position.age, noted);
     }

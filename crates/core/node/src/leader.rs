@@ -19,7 +19,8 @@ use crate::inbox::{PATIENCE, Waiting};
 use crate::layers::{Done, Layer};
 use crate::node::{Engine, Node};
 use crate::probe::Stage;
-use crate::requests::RequestKey;
+use crate::request_digest::RequestDigest;
+use crate::requests::{Known, RequestKey};
 use crate::sealing::{apply, moment};
 
 /// A view in which this node leads.
@@ -47,6 +48,7 @@ struct Executing {
 #[derive(Debug)]
 struct Batched {
     key: RequestKey,
+    asked: RequestDigest,
     actor: ActorFacts,
     waiting: Waiting,
     /// Retries that arrived meanwhile.
@@ -184,15 +186,16 @@ impl Node {
             return None;
         }
         let key = self.requests.key(waiting.request.actor, waiting.request.request_id);
-        if let Some(place) = executing.places.get(&key) {
-            executing.requests[*place].retries.push(waiting);
-            return None;
+        let asked = RequestDigest::of(&waiting.request);
+        let in_block = executing.places.get(&key).map(|place| &mut executing.requests[*place]);
+        let done = self.requests.find(key);
+        match (in_block, done) {
+            (None, None) => return Some(Batched { key, asked, actor, waiting, retries: Vec::new() }),
+            (Some(first), _) if first.asked == asked => first.retries.push(waiting),
+            (None, Some(first)) if first.asked == asked => self.answer_again(waiting, key, first.seqno),
+            _ => self.respond(waiting, Err(Refusal::RequestIdReused)),
         }
-        if let Some(seqno) = self.requests.find(key) {
-            self.answer_again(waiting, key, seqno);
-            return None;
-        }
-        Some(Batched { key, actor, waiting, retries: Vec::new() })
+        None
     }
 
     /// Takes in what the worker made of the block, seals it and proposes it.
@@ -258,6 +261,7 @@ impl Node {
         let mut outcomes = executed.outcomes.into_iter();
         let mut seqno = executing.base.seqno;
         let mut records = Vec::with_capacity(executing.requests.len());
+        let mut known = Vec::with_capacity(executing.requests.len());
         let mut done = Vec::with_capacity(executing.requests.len());
         let mut readers = Vec::new();
         for batched in executing.requests {
@@ -272,6 +276,7 @@ impl Node {
             match record {
                 Some(record) => {
                     records.push(record);
+                    known.push((batched.key, Known { seqno: txid.seqno, asked: batched.asked }));
                     done.push(Done { key: batched.key, answer, waiting: waiting.collect() });
                 }
                 None => readers.extend(waiting.map(|waiting| (waiting, answer.clone()))),
@@ -282,7 +287,7 @@ impl Node {
         let Ok(block) = self.seals.seal(self.chain.last(), moment, &content, &mut *self.probe) else {
             return self.split_block(done, readers, executing.base);
         };
-        self.requests.push(block.age, done.iter().map(|done| (done.key, done.answer.txid.seqno)));
+        self.requests.push(block.age, known);
         let index = self.propose(block);
         self.layers.push(Layer { index, upto: TxId::new(view, seqno), requests: done, readers });
     }

@@ -37,6 +37,7 @@ mod peer;
 mod probe;
 mod queries;
 mod reads;
+mod request_digest;
 mod requests;
 mod resume;
 mod sealing;

@@ -16,6 +16,7 @@ use synod_types::limits::RETRY_TIME_MAX;
 use synod_types::{ActorId, RequestId, Seqno};
 
 use crate::inbox::PATIENCE;
+use crate::request_digest::RequestDigest;
 
 /// How old a request id grows before it is forgotten. A client sends a write for the last time
 /// [`RETRY_TIME_MAX`] after the first; that copy may wait [`PATIENCE`] at a follower and as long again
@@ -52,13 +53,21 @@ pub struct RequestKey {
     id: RequestId,
 }
 
+/// What is known of a request that was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its last transaction.
+    pub seqno: Seqno,
+    /// What it asked for: under the same id only that is the same request.
+    pub asked: RequestDigest,
+}
+
 /// The requests done within the window, up to the tip of the log.
 #[derive(Debug, Default)]
 pub struct RequestTable {
     /// Actors are few; a number for each keeps a key at 20 bytes.
     actors: HashMap<ActorId, u32>,
-    /// The last transaction of each request.
-    done: HashMap<RequestKey, Seqno>,
+    done: HashMap<RequestKey, Known>,
     /// What to forget, oldest block first, each with the age of the log at which it was made.
     blocks: VecDeque<(Duration, Vec<RequestKey>)>,
 }
@@ -70,13 +79,13 @@ impl RequestTable {
         RequestKey { actor: *self.actors.entry(actor).or_insert(next), id }
     }
 
-    /// The last transaction of the request, if it was done.
-    pub fn find(&self, key: RequestKey) -> Option<Seqno> {
+    /// What is known of the request, if it was done.
+    pub fn find(&self, key: RequestKey) -> Option<Known> {
         self.done.get(&key).copied()
     }
 
     /// Notes the requests of the next block, which stands at `age`.
-    pub fn push(&mut self, age: Duration, requests: impl IntoIterator<Item = (RequestKey, Seqno)>) {
+    pub fn push(&mut self, age: Duration, requests: impl IntoIterator<Item = (RequestKey, Known)>) {
         let requests: Vec<_> = requests.into_iter().collect();
         self.done.extend(requests.iter().copied());
         self.blocks.push_back((age, requests.into_iter().map(|(key, _)| key).collect()));
@@ -112,6 +121,10 @@ impl RequestTable {
 mod tests {
     use super::*;
 
+    const fn known(seqno: u64) -> Known {
+        Known { seqno: Seqno(seqno), asked: RequestDigest([7; 8]) }
+    }
+
     fn key(table: &mut RequestTable, actor: u8, id: u8) -> RequestKey {
         table.key(ActorId([actor; 32]), RequestId([id; 16]))
     }
@@ -120,9 +133,9 @@ mod tests {
     fn a_request_is_found_until_its_window_has_passed() {
         let mut table = RequestTable::default();
         let first = key(&mut table, 1, 1);
-        table.push(Duration::ZERO, [(first, Seqno(2))]);
+        table.push(Duration::ZERO, [(first, known(2))]);
         table.forget(WINDOW);
-        assert_eq!(table.find(first), Some(Seqno(2)));
+        assert_eq!(table.find(first), Some(known(2)));
         table.forget(WINDOW + Duration::from_micros(1));
         assert_eq!(table.find(first), None);
     }
@@ -131,17 +144,17 @@ mod tests {
     fn a_truncated_block_takes_its_requests_with_it_and_no_others() {
         let mut table = RequestTable::default();
         let (kept, lost) = (key(&mut table, 1, 1), key(&mut table, 1, 2));
-        table.push(Duration::ZERO, [(kept, Seqno(2))]);
-        table.push(Duration::from_secs(1), [(lost, Seqno(3))]);
+        table.push(Duration::ZERO, [(kept, known(2))]);
+        table.push(Duration::from_secs(1), [(lost, known(3))]);
         table.pop();
-        assert_eq!((table.find(kept), table.find(lost)), (Some(Seqno(2)), None));
+        assert_eq!((table.find(kept), table.find(lost)), (Some(known(2)), None));
     }
 
     #[test]
     fn two_actors_may_use_the_same_id() {
         let mut table = RequestTable::default();
         let (one, other) = (key(&mut table, 1, 1), key(&mut table, 2, 1));
-        table.push(Duration::ZERO, [(one, Seqno(2))]);
+        table.push(Duration::ZERO, [(one, known(2))]);
         assert_eq!(table.find(other), None);
         assert_eq!(key(&mut table, 1, 1), one);
     }

@@ -176,6 +176,21 @@ impl Cluster {
         self.run_until(|cluster| cluster.answers.remove(&token))
     }
 
+    /// Sends one write per call at once, all under one id.
+    pub fn write_at_once(&mut self, node: NodeId, id: u8, calls: &[Bytes]) -> Vec<Result<Answer, Refusal>> {
+        let tokens: Vec<_> = calls.iter().map(|_| self.next_token()).collect();
+        let request = |(token, call): (&u64, &Bytes)| ClientRequest {
+            token: *token,
+            actor: self.member,
+            request_id: RequestId([id; 16]),
+            adapter: AdapterId(0),
+            calls: vec![call.clone()],
+        };
+        let requests = tokens.iter().zip(calls).map(request).collect();
+        self.events.push_back((node, Event::Requests(requests)));
+        tokens.into_iter().map(|token| self.run_until(|cluster| cluster.answers.remove(&token))).collect()
+    }
+
     /// Sends one write per call at once, and waits for all answers.
     pub fn write_many(&mut self, node: NodeId, calls: &[Bytes]) {
         let first = self.last_token + 1;

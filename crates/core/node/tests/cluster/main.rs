@@ -58,6 +58,24 @@ fn a_retry_under_the_same_id_is_done_once_on_any_node_and_answered_alike() {
 }
 
 #[test]
+fn a_request_id_that_was_used_for_another_request_is_refused_by_name_wherever_the_first_one_is() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.run_until_leader();
+    let reused = Err(Refusal::RequestIdReused);
+    let both = cluster.write_at_once(leader, 9, &[put(7, "once"), put(7, "other"), put(7, "once")]);
+    let first = both[0].clone().unwrap();
+    assert_eq!(both, [Ok(first.clone()), reused.clone(), Ok(first.clone())], "in the same block");
+    for node in cluster.nodes().collect::<Vec<_>>() {
+        assert_eq!(cluster.write(node, 9, put(7, "other")), reused, "node {node}, from memory");
+    }
+    cluster.restart(leader);
+    let leader = cluster.run_until_leader();
+    assert_eq!(cluster.write(leader, 9, put(8, "once")), reused, "at a leader that has it from the ledger");
+    assert_eq!(cluster.write(leader, 9, put(7, "once")), Ok(first));
+    assert_eq!(cluster.read(leader, 7), Some("once".into()));
+}
+
+#[test]
 fn an_actor_that_governance_does_not_know_is_refused_at_ordering() {
     let mut cluster = Cluster::new(1);
     let leader = cluster.run_until_leader();

@@ -45,6 +45,11 @@ impl From<Refusal> for Failure {
                 (500, "LedgerUnreadable", "ask another node, and the operator to look at this one's disk")
             }
             Refusal::Stopping => (503, "Stopping", "send it to another node under the same request id"),
+            Refusal::RequestIdReused => (
+                422,
+                "RequestIdReused",
+                "give each request an id of its own; only a retry of the same request has the same",
+            ),
             Refusal::TooLarge => (413, "TooLarge", "split the request"),
             Refusal::NoSuchAdapter => {
                 (404, "NoSuchAdapter", "the path is /app/<adapter>/…, with an adapter of this network")
