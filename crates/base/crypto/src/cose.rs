@@ -1,5 +1,6 @@
-//! COSE_Sign1 (RFC 9052) as far as Synod uses it: detached payload, ES256, no external data.
+//! COSE_Sign1 (RFC 9052) as far as Synod uses it: no external data; [`crate::statement`] has the whole message.
 
+use crate::cbor::{BYTE_STRING, append_head};
 use crate::sign::{Purpose, SigningKey};
 use crate::verify::{Signature, SignatureInvalid, VerifyingKey};
 
@@ -23,7 +24,7 @@ pub fn verify1(
 
 /// The Sig_structure of RFC 9052, section 4.4, for COSE_Sign1 without external data:
 /// `["Signature1", protected, h'', payload]`.
-fn to_be_signed(protected: &[u8], payload: &[u8]) -> Vec<u8> {
+pub fn to_be_signed(protected: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(32 + protected.len() + payload.len());
     out.extend_from_slice(b"\x84\x6aSignature1");
     append_bstr(&mut out, protected);
@@ -33,20 +34,8 @@ fn to_be_signed(protected: &[u8], payload: &[u8]) -> Vec<u8> {
 }
 
 /// A CBOR byte string with the shortest head (RFC 8949, section 4.2.1).
-fn append_bstr(out: &mut Vec<u8>, bytes: &[u8]) {
-    const BYTE_STRING: u8 = 2 << 5;
-    match bytes.len() {
-        size @ 0..24 => out.push(BYTE_STRING | size as u8),
-        size @ 24..0x100 => out.extend_from_slice(&[BYTE_STRING | 24, size as u8]),
-        size @ 0x100..0x1_0000 => {
-            out.push(BYTE_STRING | 25);
-            out.extend_from_slice(&(size as u16).to_be_bytes());
-        }
-        size => {
-            out.push(BYTE_STRING | 27);
-            out.extend_from_slice(&(size as u64).to_be_bytes());
-        }
-    }
+pub(crate) fn append_bstr(out: &mut Vec<u8>, bytes: &[u8]) {
+    append_head(out, BYTE_STRING, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
@@ -58,7 +47,7 @@ mod tests {
 
     #[test]
     fn what_is_signed_is_what_another_implementation_signs() {
-        for (kid, payload) in [(0, 0), (1, 23), (30, 24), (300, 32), (8, 255), (8, 256), (8, 65535)] {
+        for (kid, payload) in [(0, 0), (1, 23), (30, 24), (300, 32), (8, 255), (8, 256), (8, 65535), (8, 65536)] {
             let header = HeaderBuilder::new().algorithm(iana::Algorithm::ES256).key_id(vec![7; kid]).build();
             let message = CoseSign1Builder::new().protected(header).build();
             let protected = message.protected.clone().cbor_bstr().unwrap().into_bytes().unwrap();

@@ -7,17 +7,22 @@
 //! [`random_bytes`]) and inside ECDSA signing; no digest covers a signature, so two runs with the same
 //! inputs agree on every digest.
 
+mod any_key;
 mod armour;
+mod cbor;
 mod certificate;
+pub mod chain;
 pub mod cose;
 mod digest;
 pub mod labels;
 mod seal;
 mod secret;
 mod sign;
+pub mod statement;
 mod verify;
 pub mod x509;
 
+pub use any_key::Algorithm;
 pub use certificate::{Certificate, CertificateRefused};
 pub use digest::{Hasher, HmacKey, derive, sha256};
 pub use seal::{OpenError, SEAL_OVERHEAD, SealingKey};

@@ -80,7 +80,7 @@ const SERVICE_NAME: &str = "Synod service";
 fn authority(name: &str, validity: Validity) -> CertificateParams {
     let mut params = named(name, validity);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     params
 }
 
