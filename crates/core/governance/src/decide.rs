@@ -1,0 +1,162 @@
+//! Counting ballots, and what follows.
+
+use std::collections::BTreeMap;
+
+use synod_kv::{Map, Tx};
+use synod_types::ActorId;
+
+use crate::actions::{Action, PolicyKey, Scene, key_name};
+use crate::bounded::List;
+use crate::check::check;
+use crate::entries::{Count, Decision, PolicyCount, Proposal, Status};
+use crate::event::Event;
+use crate::execute::{Env, Work, actor_events};
+use crate::limits::EXPIRED_PER_TRANSACTION_MAX;
+use crate::policy::{Policy, Verdict};
+use crate::reason::{ActionReason, notes};
+use crate::tables::{DECISIONS, EXPIRING, NODES_PENDING, OPEN, OPEN_OF, POLICY_DEFAULT, ProposalId, Read, Tables};
+use crate::tally::Tally;
+
+/// Counts the ballots on an open proposal. If all policies that apply accept, its actions take effect; if one can no
+/// longer accept, it is rejected. Returns whether it was closed.
+///
+/// The policies and members are those of before the proposal's own actions.
+pub(crate) fn decide(work: &mut Work<'_>, id: ProposalId, proposal: &Proposal) -> Read<bool> {
+    let tally = work.tables().tally(id)?;
+    let policies: Vec<_> = judge(work.tables(), &proposal.actions, &tally)?;
+    if policies.iter().any(|policy| policy.verdict == Verdict::Rejected) {
+        close(work, id, proposal, Status::Rejected, (&tally, policies), &[])?;
+        return Ok(true);
+    }
+    if policies.iter().any(|policy| policy.verdict == Verdict::Open) {
+        return Ok(false);
+    }
+    // What was possible when the proposal was submitted may not be any more.
+    let mut scratch = Tx::resume(work.state, work.tx.writes().clone());
+    let reasons = carry_out(&mut scratch, work.env, &proposal.actions)?;
+    if !reasons.is_empty() {
+        close(work, id, proposal, Status::Failed, (&tally, policies), &reasons)?;
+        return Ok(true);
+    }
+    let changes = actor_events(work.tables(), Tables(&scratch))?;
+    work.tx = scratch;
+    close(work, id, proposal, Status::Accepted, (&tally, policies), &[])?;
+    work.events.extend(changes);
+    Ok(true)
+}
+
+/// Closes the proposals whose time is over, oldest first, up to a number.
+pub(crate) fn close_expired(work: &mut Work<'_>) -> Read<()> {
+    let bound = (work.env.time.0, ProposalId::MAX);
+    let over: Vec<_> =
+        EXPIRING.range(work.state, ..=bound).take(EXPIRED_PER_TRANSACTION_MAX).collect::<Result<_, _>>()?;
+    for ((_, id), _) in over {
+        if let Some(proposal) = work.tables().proposal(id)? {
+            close_uncounted(work, id, &proposal, Status::Expired)?;
+        }
+    }
+    Ok(())
+}
+
+/// Closes a proposal without its ballots deciding it.
+pub(crate) fn close_uncounted(work: &mut Work<'_>, id: ProposalId, proposal: &Proposal, status: Status) -> Read<()> {
+    let tally = work.tables().tally(id)?;
+    let policies = judge(work.tables(), &proposal.actions, &tally)?;
+    close(work, id, proposal, status, (&tally, policies), &[])
+}
+
+/// Where a proposal stands after what was done so far.
+pub(crate) fn status_of(work: &Work<'_>, id: ProposalId) -> Read<Status> {
+    Ok(work.tables().status(id, work.env.time)?.expect("a request is about a proposal that there is"))
+}
+
+/// The entry of a proposal in the list of those that expire, if it does.
+pub(crate) fn expire_key(id: ProposalId, proposal: &Proposal) -> Option<(u64, ProposalId)> {
+    proposal.expires.map(|expires| (expires, id))
+}
+
+/// Every reason against carrying these actions out on `tx`, which is left as they leave it.
+///
+/// Reasons against single actions come first; what they leave behind is looked at if there are none.
+pub(crate) fn carry_out(tx: &mut Tx<'_>, env: &Env, actions: &[Action]) -> Read<Vec<ActionReason>> {
+    let mut all = Vec::new();
+    for (place, action) in actions.iter().enumerate() {
+        let mut reasons = Vec::new();
+        let scene = Scene { tables: Tables(tx), env, kind: action.kind() };
+        action.rule().check(&scene, &mut reasons)?;
+        if reasons.is_empty() {
+            action.rule().apply(action.kind(), env, tx)?;
+        }
+        all.extend(reasons.into_iter().map(|reason| ActionReason { action: Some(place), reason }));
+    }
+    if all.is_empty() {
+        all.extend(check(Tables(tx))?.into_iter().map(|reason| ActionReason { action: None, reason }));
+    }
+    Ok(all)
+}
+
+/// Each policy that applies to one of these actions, once, and what it makes of the ballots.
+fn judge(tables: Tables<'_>, actions: &[Action], tally: &Tally) -> Read<Vec<PolicyCount>> {
+    let mut policies: BTreeMap<u8, Policy> = BTreeMap::new();
+    for key in actions.iter().flat_map(Action::decided_by) {
+        let of_kind = match key {
+            PolicyKey::Kind(kind) => tables.policy_of(kind)?.map(|policy| (kind.tag(), policy)),
+            PolicyKey::Default => None,
+        };
+        let (key, policy) = match of_kind {
+            Some(found) => found,
+            None => (POLICY_DEFAULT, tables.policy_default()?),
+        };
+        policies.insert(key, policy);
+    }
+    let judged = policies.into_iter().map(|(key, policy)| {
+        let verdict = policy.judge(tally);
+        PolicyCount { of: key_name(key), policy, verdict }
+    });
+    Ok(judged.collect())
+}
+
+fn close(
+    work: &mut Work<'_>,
+    id: ProposalId,
+    proposal: &Proposal,
+    status: Status,
+    (tally, policies): (&Tally, Vec<PolicyCount>),
+    reasons: &[ActionReason],
+) -> Read<()> {
+    let decision = Decision {
+        status,
+        seqno: work.env.seqno.0,
+        time: work.env.time.0,
+        count: count(tally),
+        policies: List::new(policies).expect("at most one for each kind of action"),
+        reasons: notes(reasons),
+    };
+    let tx = &mut work.tx;
+    DECISIONS.put(tx, &id, &decision);
+    if let Some(open) = OPEN.get(tx, &id)? {
+        for pending in open.nodes_pending.iter() {
+            lower(tx, &NODES_PENDING, &pending.owner, pending.count)?;
+        }
+    }
+    OPEN.remove(tx, &id);
+    lower(tx, &OPEN_OF, &proposal.proposer, 1)?;
+    if let Some(key) = expire_key(id, proposal) {
+        EXPIRING.remove(tx, &key);
+    }
+    work.events.push(Event::Closed { id, decision });
+    Ok(())
+}
+
+fn lower(tx: &mut Tx<'_>, counters: &Map<ActorId, u32>, actor: &ActorId, by: u32) -> Read<()> {
+    match counters.get(tx, actor)?.unwrap_or(0).saturating_sub(by) {
+        0 => counters.remove(tx, actor),
+        left => counters.put(tx, actor, &left),
+    }
+    Ok(())
+}
+
+fn count(tally: &Tally) -> Count {
+    let small = |count: u64| u32::try_from(count).expect("there are at most a thousand members");
+    Count { members: small(tally.members()), accepting: small(tally.accepting()), rejecting: small(tally.rejecting()) }
+}

@@ -1,0 +1,132 @@
+//! Proposals, ballots and decisions, as they stay readable.
+
+use bytes::Bytes;
+use synod_types::{ActorId, Digest};
+
+use crate::actions::Action;
+use crate::bounded::{Blob, List, Name, Note};
+use crate::limits::{ACTIONS_MAX, REASONS_MAX, SIGNED_BALLOT_BYTES_MAX, STATEMENT_BYTES_MAX};
+use crate::macros::{record, tagged};
+use crate::policy::{Policy, Verdict};
+use crate::tally::Choice;
+
+record! {
+    /// A proposal as submitted. It never changes; what became of it is its [`Decision`].
+    pub struct Proposal {
+        /// Who proposed it.
+        #[serde(with = "crate::shape::actor")]
+        pub proposer: ActorId,
+        /// The proposer's name at that time.
+        pub proposer_name: Name,
+        /// What ballots name.
+        #[serde(with = "crate::shape::digest")]
+        pub digest: Digest,
+        /// What to do, all or nothing, in this order.
+        pub actions: List<Action, ACTIONS_MAX>,
+        /// Why, for people.
+        pub note: Note,
+        /// The seqno of the transaction that submitted it.
+        pub seqno: u64,
+        /// The ledger time of its submission, in microseconds since the Unix epoch.
+        pub time: u64,
+        /// The ledger time from which on it is closed, if ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub expires: Option<u64>,
+        /// What the proposer signed.
+        pub statement: Blob<STATEMENT_BYTES_MAX>,
+    }
+}
+
+tagged! {
+    /// Where a proposal stands.
+    #[derive(Copy)]
+    pub enum Status {
+        /// Members can vote.
+        0 => Open,
+        /// Its actions took effect.
+        1 => Accepted,
+        /// Members voted against it.
+        2 => Rejected,
+        /// Its proposer took it back.
+        3 => Withdrawn,
+        /// Its time is over.
+        4 => Expired,
+        /// Members accepted it, but what had happened in between made it impossible; nothing took effect.
+        5 => Failed,
+    }
+}
+
+record! {
+    /// What became of a proposal.
+    pub struct Decision {
+        /// Where it stands. Never [`Status::Open`].
+        pub status: Status,
+        /// The seqno of the transaction that closed it.
+        pub seqno: u64,
+        /// The ledger time of that transaction.
+        pub time: u64,
+        /// How many voted how when it was closed.
+        pub count: Count,
+        /// Each policy that applied, and what it made of the ballots.
+        pub policies: List<PolicyCount, ACTIONS_MAX>,
+        /// Why it failed, if it did: each reason's code and text.
+        #[serde(default)]
+        pub reasons: List<Note, REASONS_MAX>,
+    }
+}
+
+record! {
+    /// Ballots of current members, counted.
+    #[derive(Copy, Default)]
+    pub struct Count {
+        /// How many members there are.
+        pub members: u32,
+        /// How many accept.
+        pub accepting: u32,
+        /// How many reject.
+        pub rejecting: u32,
+    }
+}
+
+record! {
+    /// A policy and what it made of the ballots.
+    pub struct PolicyCount {
+        /// The kinds of actions that it applied to; `default` if it is the default policy.
+        pub of: Name,
+        /// The policy.
+        pub policy: Policy,
+        /// Its verdict.
+        pub verdict: Verdict,
+    }
+}
+
+record! {
+    /// One member's ballot. A newer one replaces it until the proposal closes.
+    pub struct BallotRecord {
+        /// What it says.
+        pub choice: Choice,
+        /// The counter that the member wrote on it; the next must be higher. 0 for automatic votes.
+        pub counter: u64,
+        /// The seqno of the transaction that brought it.
+        pub seqno: u64,
+        /// How it came.
+        pub source: Source,
+    }
+}
+
+tagged! {
+    /// How a ballot came.
+    pub enum Source {
+        /// The member signed it.
+        0 => Signed(Blob<SIGNED_BALLOT_BYTES_MAX>),
+        /// The member's standing rule voted: the digest of the rule.
+        1 => Standing(Blob<32>),
+    }
+}
+
+impl Source {
+    /// What a member signed.
+    pub fn signed(statement: &Bytes) -> Option<Self> {
+        Blob::new(statement.clone()).ok().map(Self::Signed)
+    }
+}

@@ -1,0 +1,28 @@
+//! Standing rules of members, and the limits within which they may vote.
+
+use crate::bounded::{Blob, List};
+use crate::limits::{LIST_MAX, SIGNED_BALLOT_BYTES_MAX};
+use crate::macros::record;
+use crate::standing::{Predicate, StandingRule};
+
+record! {
+    /// The limits of automatic votes on one kind of action. Without an entry a kind is never voted automatically.
+    #[derive(Default)]
+    pub struct AutoVote {
+        /// What each rule has to demand at least.
+        #[serde(default)]
+        pub require: List<Predicate, LIST_MAX>,
+    }
+}
+
+record! {
+    /// A member's standing rule.
+    pub struct RuleRecord {
+        /// The rule.
+        pub rule: StandingRule,
+        /// The seqno of the transaction that registered it.
+        pub seqno: u64,
+        /// What the member signed.
+        pub statement: Blob<SIGNED_BALLOT_BYTES_MAX>,
+    }
+}

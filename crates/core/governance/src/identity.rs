@@ -1,0 +1,162 @@
+//! Who speaks: from a chain of certificates to an actor.
+//!
+//! An actor is an X.509 certificate, usually an organisation's intermediate CA. Any leaf under it that fits the
+//! actor's pins speaks for the actor, so that a leaf's roll-over needs no vote; the organisation takes a leaf back by a
+//! revocation list signed with the actor's certificate. A presented chain contains the actor's certificate; if it
+//! contains those of two actors (an organisation and one of its departments), the one nearer to the leaf speaks.
+
+use synod_crypto::chain::{self, ChainRefused, Leaf};
+use synod_crypto::sha256;
+use synod_types::{ActorId, Digest, Time};
+
+use crate::bounded::Name;
+use crate::entries::{ActorEntry, CertificateDer, CrlEntry, Pins, Role};
+use crate::limits::{CERTIFICATE_BYTES_MAX, CHAIN_CERTIFICATES_MAX};
+use crate::tables::{Read, Tables};
+
+/// An actor who has proved who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The actor.
+    pub actor: ActorId,
+    /// What it may do.
+    pub role: Role,
+    /// SHA-256 of the public key that proved it: the leaf's.
+    pub key: Digest,
+    /// Until when the chain is valid.
+    pub valid_until: Time,
+}
+
+/// Why a chain speaks for nobody, or not for this actor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityRefused {
+    /// The chain is not acceptable.
+    #[error(transparent)]
+    Chain(#[from] ChainRefused),
+    /// More certificates, or larger ones, than are read.
+    #[error("a chain has at most {CHAIN_CERTIFICATES_MAX} certificates of {CERTIFICATE_BYTES_MAX} bytes")]
+    ChainTooLarge,
+    /// None of the certificates is an actor's.
+    #[error("no certificate of the chain is an actor's")]
+    UnknownActor,
+    /// The leaf lacks what the actor pinned.
+    #[error("the leaf lacks the {what} that the actor pins")]
+    Pin {
+        /// What it lacks.
+        what: &'static str,
+    },
+    /// The key is of a kind that signs nothing here.
+    #[error("the key is not on P-256, on P-384, or Ed25519")]
+    KeyKind,
+    /// A revocation list is not newer than the one that is registered.
+    #[error("the number {number} is not above {last}, that of the list that is registered")]
+    CrlNotNewer {
+        /// Its number.
+        number: u64,
+        /// The registered list's.
+        last: u64,
+    },
+}
+
+/// Finds the actor for whom `presented`, leaf first, speaks at ledger time `at`.
+///
+/// # Errors
+/// The inner error says why it speaks for nobody; the outer that the tables cannot be read.
+pub fn identify(tables: Tables<'_>, presented: &[Vec<u8>], at: Time) -> Read<Result<Caller, IdentityRefused>> {
+    Ok(match speaker(tables, presented, at)? {
+        Ok((actor, entry, leaf)) => {
+            Ok(Caller { actor, role: entry.role, key: sha256(&[&leaf.spki]), valid_until: leaf.valid_until })
+        }
+        Err(refused) => Err(refused),
+    })
+}
+
+/// As [`identify`], with the actor's entry and the leaf.
+pub(crate) fn speaker(
+    tables: Tables<'_>,
+    presented: &[Vec<u8>],
+    at: Time,
+) -> Read<Result<(ActorId, ActorEntry, Leaf), IdentityRefused>> {
+    if presented.len() > CHAIN_CERTIFICATES_MAX || presented.iter().any(|der| der.len() > CERTIFICATE_BYTES_MAX) {
+        return Ok(Err(IdentityRefused::ChainTooLarge));
+    }
+    for der in presented {
+        let Ok(certificate) = synod_crypto::Certificate::from_der(der.clone()) else {
+            return Ok(Err(ChainRefused::Malformed { what: "certificate" }.into()));
+        };
+        let id = certificate.actor_id();
+        if let Some(entry) = tables.actor(&id)? {
+            let crl = tables.revoked(&id)?;
+            return Ok(verify(&entry, presented, at, crl.as_ref()).map(|leaf| (id, entry, leaf)));
+        }
+    }
+    Ok(Err(IdentityRefused::UnknownActor))
+}
+
+/// Checks that `presented`, leaf first, speaks for this actor at ledger time `at`.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn verify(
+    entry: &ActorEntry,
+    presented: &[Vec<u8>],
+    at: Time,
+    crl: Option<&CrlEntry>,
+) -> Result<Leaf, IdentityRefused> {
+    let leaf = chain::verify(entry.certificate.as_slice(), presented, at, crl.map(|crl| &crl.der[..]))?;
+    check_leaf(&entry.pins, &leaf)?;
+    if synod_crypto::Algorithm::of_spki(&leaf.spki).is_none() {
+        return Err(IdentityRefused::KeyKind);
+    }
+    Ok(leaf)
+}
+
+/// Of each kind of pin that there is, one has to fit.
+fn check_leaf(pins: &Pins, leaf: &Leaf) -> Result<(), IdentityRefused> {
+    let has = |of: &[String], name: &Name| of.iter().any(|text| text == name.as_str());
+    let checks = [
+        ("subject alternative name", pins.san.is_empty() || pins.san.iter().any(|name| has(&leaf.names, name))),
+        (
+            "organisational unit",
+            pins.organizational_unit.is_empty() || pins.organizational_unit.iter().any(|unit| has(&leaf.units, unit)),
+        ),
+        (
+            "certificate policy",
+            pins.policy_oid.is_empty() || pins.policy_oid.iter().any(|oid| has(&leaf.policies, oid)),
+        ),
+        (
+            "issuing sub-CA",
+            pins.sub_ca.is_empty()
+                || pins.sub_ca.iter().any(|pin| leaf.sub_cas.iter().any(|digest| digest.0[..] == pin[..])),
+        ),
+    ];
+    match checks.into_iter().find(|(_, fits)| !fits) {
+        Some((what, _)) => Err(IdentityRefused::Pin { what }),
+        None => Ok(()),
+    }
+}
+
+/// Checks that a certificate can be an actor's at ledger time `at`.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_actor_certificate(certificate: &CertificateDer, at: Time) -> Result<(), IdentityRefused> {
+    Ok(chain::check_anchor(certificate.as_slice(), at)?)
+}
+
+/// Checks a revocation list that the actor registers at ledger time `at`; returns its number.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub(crate) fn check_crl(
+    entry: &ActorEntry,
+    known: Option<&CrlEntry>,
+    der: &[u8],
+    at: Time,
+) -> Result<u64, IdentityRefused> {
+    let number = chain::check_crl(entry.certificate.as_slice(), der, at)?;
+    match known {
+        Some(known) if number <= known.number => Err(IdentityRefused::CrlNotNewer { number, last: known.number }),
+        _ => Ok(number),
+    }
+}

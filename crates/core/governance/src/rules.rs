@@ -1,0 +1,130 @@
+//! Registering standing rules, and voting by them.
+
+use std::collections::BTreeMap;
+
+use synod_types::ActorId;
+
+use crate::bounded::Blob;
+use crate::entries::{BallotRecord, Proposal, RuleRecord, Source};
+use crate::event::Event;
+use crate::execute::{Statement, Work, signed_by_member};
+use crate::identity::Caller;
+use crate::limits::STANDING_RULES_MAX;
+use crate::reason::Refused;
+use crate::standing::{Case, StandingRule, Subject};
+use crate::statement::{RuleBody, RuleRemovalBody, StatementRefused, rule_digest};
+use crate::tables::{BALLOTS, NODES_PENDING, OPEN, ProposalId, Read, STANDING, STANDING_COUNTERS};
+use crate::tally::Choice;
+
+pub(crate) fn set_rule(work: &mut Work<'_>, caller: &Caller, statement: &Statement) -> Result<(), Refused> {
+    let (body, member, _) = signed_by_member::<RuleBody>(work, caller, statement)?;
+    raise_counter(work, &member, body.counter)?;
+    let digest = rule_digest(&body.rule);
+    let known = work.tables().standing_rules_of(&member)?;
+    if known.contains_key(&digest) {
+        return Err(Refused::RuleKnown);
+    }
+    if known.len() >= STANDING_RULES_MAX {
+        return Err(Refused::TooManyRules);
+    }
+    body.rule.check(work.tables())?.map_err(|why| Refused::Rule { why })?;
+    let statement = Blob::new(statement.to_shared());
+    let statement = statement.map_err(|_| StatementRefused::Value { what: "a standing rule takes 128 KiB at most" })?;
+    let record = RuleRecord { rule: body.rule, seqno: work.env.seqno.0, statement };
+    STANDING.put(&mut work.tx, &(member, digest), &record);
+    work.events.push(Event::RuleSet { member, rule: digest });
+    Ok(())
+}
+
+pub(crate) fn remove_rule(work: &mut Work<'_>, caller: &Caller, statement: &Statement) -> Result<(), Refused> {
+    let (body, member, _) = signed_by_member::<RuleRemovalBody>(work, caller, statement)?;
+    raise_counter(work, &member, body.counter)?;
+    let key = (member, body.rule);
+    if !STANDING.has(&work.tx, &key) {
+        return Err(Refused::NoSuchRule);
+    }
+    STANDING.remove(&mut work.tx, &key);
+    work.events.push(Event::RuleRemoved { member, rule: body.rule });
+    Ok(())
+}
+
+fn raise_counter(work: &mut Work<'_>, member: &ActorId, counter: u64) -> Result<(), Refused> {
+    let last = STANDING_COUNTERS.get(&work.tx, member)?.unwrap_or(0);
+    if counter <= last {
+        return Err(Refused::CounterNotAbove { counter, last });
+    }
+    STANDING_COUNTERS.put(&mut work.tx, member, &counter);
+    Ok(())
+}
+
+/// Lets the members' standing rules vote on a proposal that was just filed, in the order of member ids. Returns
+/// whether one did.
+pub(crate) fn vote_by_rules(
+    work: &mut Work<'_>,
+    id: ProposalId,
+    proposal: &Proposal,
+    subjects: &[Subject],
+) -> Read<bool> {
+    let pending = pending_before(work, id, subjects)?;
+    let mut ballots = Vec::new();
+    for member in work.tables().members()?.into_keys() {
+        for (digest, record) in work.tables().standing_rules_of(&member)? {
+            if accepts(work, &record.rule, proposal, subjects, &pending)? {
+                ballots.push((member, digest));
+                break;
+            }
+        }
+    }
+    for (member, digest) in &ballots {
+        let rule = Blob::new(digest.0.to_vec()).expect("a digest has 32 bytes");
+        let source = Source::Standing(rule);
+        let choice = Choice::Accept;
+        let record = BallotRecord { choice, counter: 0, seqno: work.env.seqno.0, source: source.clone() };
+        BALLOTS.put(&mut work.tx, &(id, *member), &record);
+        work.events.push(Event::Voted { id, member: *member, choice, source });
+    }
+    Ok(!ballots.is_empty())
+}
+
+/// For each action, the nodes that its owner gets by earlier open proposals and by earlier actions of this one.
+fn pending_before(work: &Work<'_>, id: ProposalId, subjects: &[Subject]) -> Read<Vec<u32>> {
+    let own = OPEN.get(&work.tx, &id)?.map(|open| open.nodes_pending).unwrap_or_default();
+    let mut before: BTreeMap<ActorId, u32> = BTreeMap::new();
+    for pending in own.iter() {
+        let all = NODES_PENDING.get(&work.tx, &pending.owner)?.unwrap_or(0);
+        before.insert(pending.owner, all.saturating_sub(pending.count));
+    }
+    let mut counts = Vec::new();
+    for subject in subjects {
+        let Some(owner) = subject.owner else {
+            counts.push(0);
+            continue;
+        };
+        let count = match before.get(&owner) {
+            Some(count) => *count,
+            None => NODES_PENDING.get(&work.tx, &owner)?.unwrap_or(0),
+        };
+        counts.push(count);
+        before.insert(owner, count + u32::from(subject.adds_node));
+    }
+    Ok(counts)
+}
+
+/// Whether the rule is within today's limits and covers every action of the proposal.
+fn accepts(
+    work: &Work<'_>,
+    rule: &StandingRule,
+    proposal: &Proposal,
+    subjects: &[Subject],
+    pending: &[u32],
+) -> Read<bool> {
+    let tables = work.tables();
+    for ((action, subject), nodes_pending) in proposal.actions.iter().zip(subjects).zip(pending) {
+        let case =
+            Case { tables, proposer: proposal.proposer, kind: action.kind(), subject, nodes_pending: *nodes_pending };
+        if !rule.accepts(&case)? {
+            return Ok(false);
+        }
+    }
+    Ok(rule.check(tables)?.is_ok())
+}

@@ -1,0 +1,303 @@
+//! Standing rules: votes that a member gives in advance.
+//!
+//! A member registers a rule: for these kinds of actions, under this condition, I accept. When a proposal is
+//! submitted later, each member's rules are looked at, in the order of member ids; a rule that covers *every* action
+//! of the proposal votes as that member, on the record, naming the rule. Proposals that were open already when
+//! a rule was registered are not touched: a rule is a promise about the future, not a ballot.
+//!
+//! The constitution says for each kind of action whether rules may vote at all, and what they have to demand at
+//! least. A rule beyond these limits is refused; one that is beyond limits changed since votes no more.
+
+use synod_types::codec::DecodeReason;
+use synod_types::{ActorId, Decode, DecodeError, Decoder, Encode, Encoder};
+
+use crate::actions::ActionKind;
+use crate::bounded::{List, Name, Set};
+use crate::entries::{AutoVote, Measurement, Platform};
+use crate::level::{Level, all, below};
+use crate::limits::{DEPTH_MAX, LIST_MAX, PARTS_MAX};
+use crate::macros::{record, tagged};
+use crate::policy::Members;
+use crate::tables::{Read, Tables};
+
+record! {
+    /// A member's standing rule: it accepts.
+    pub struct StandingRule {
+        /// The kinds of actions that it covers.
+        pub kinds: Set<ActionKind, LIST_MAX>,
+        /// What must hold of each action.
+        pub condition: Condition,
+    }
+}
+
+tagged! {
+    /// What can be asked about an action, its proposer and the tables.
+    pub enum Predicate {
+        /// One of these proposed it.
+        0 => ProposerIs(Members),
+        /// A member proposed it.
+        1 => ProposerIsMember,
+        /// The node's owner proposed it.
+        2 => OwnerIsProposer,
+        /// The node's owner is an actor already.
+        3 => OwnerIsActor,
+        /// The node's owner has fewer nodes than this, counting those of earlier open proposals.
+        4 => ActorNodesFewerThan(u32),
+        /// The node's code is named and approved.
+        5 => CodeIsApproved,
+        /// The node's platform is named and allowed.
+        6 => TeeIsAllowed,
+        /// The action is of one of these kinds.
+        7 => KindIs(Set<ActionKind, LIST_MAX>),
+        /// The name that the action gives ends so.
+        8 => NameEndsWith(Name),
+        /// The node's host is this domain, or lies within it.
+        9 => HostWithin(Name),
+    }
+}
+
+/// What must hold of an action.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Condition {
+    /// This.
+    Is(Predicate),
+    /// All of these.
+    AllOf(List<Condition, LIST_MAX>),
+    /// One of these.
+    AnyOf(List<Condition, LIST_MAX>),
+    /// At least `k` of these.
+    AtLeast {
+        /// How many.
+        k: u32,
+        /// Of which.
+        of: List<Condition, LIST_MAX>,
+    },
+}
+
+/// What an action is about, as far as predicates ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// The owner of the node.
+    pub owner: Option<ActorId>,
+    /// Whether the action gives the owner one more node.
+    pub adds_node: bool,
+    /// The node's code.
+    pub code: Option<Measurement>,
+    /// The node's platform.
+    pub platform: Option<Platform>,
+    /// The name that the action gives to somebody or something.
+    pub name: Option<Name>,
+    /// The node's host.
+    pub host: Option<String>,
+}
+
+/// One action in its surroundings.
+pub(crate) struct Case<'a> {
+    pub tables: Tables<'a>,
+    pub proposer: ActorId,
+    pub kind: ActionKind,
+    pub subject: &'a Subject,
+    /// Nodes that the owner gets by earlier open proposals and by earlier actions of this one.
+    pub nodes_pending: u32,
+}
+
+/// Why a standing rule is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RuleRefused {
+    /// It covers nothing, combines nothing, or has a threshold that is always or never met.
+    #[error("the rule covers no kind of action, or its condition is empty or has a threshold that makes no sense")]
+    Empty,
+    /// It nests too deeply or has too many parts.
+    #[error("the condition is nested deeper than {DEPTH_MAX} or has more than {PARTS_MAX} parts")]
+    TooLarge,
+    /// The constitution has no automatic votes on this kind of action.
+    #[error("the constitution allows no automatic votes on {kind}")]
+    KindNotAllowed {
+        /// The kind.
+        kind: ActionKind,
+    },
+    /// The rule does not demand what the constitution requires.
+    #[error("for {kind} the constitution requires that a rule demands {required:?} at least")]
+    BeyondLimit {
+        /// The kind.
+        kind: ActionKind,
+        /// What the rule would have to demand.
+        required: Predicate,
+    },
+}
+
+impl StandingRule {
+    /// Checks the rule by itself and against the limits of each kind that it covers.
+    ///
+    /// # Errors
+    /// The first reason against it.
+    pub(crate) fn check(&self, tables: Tables<'_>) -> Read<Result<(), RuleRefused>> {
+        if self.kinds.is_empty() {
+            return Ok(Err(RuleRefused::Empty));
+        }
+        if let Err(refused) = self.condition.check_level(1, &mut 0) {
+            return Ok(Err(refused));
+        }
+        for kind in self.kinds.iter() {
+            let Some(limit) = tables.auto_vote(*kind)? else {
+                return Ok(Err(RuleRefused::KindNotAllowed { kind: *kind }));
+            };
+            if let Some(required) = self.missing(&limit) {
+                return Ok(Err(RuleRefused::BeyondLimit { kind: *kind, required }));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn missing(&self, limit: &AutoVote) -> Option<Predicate> {
+        limit.require.iter().find(|required| !self.condition.implies(required)).cloned()
+    }
+
+    /// Whether the rule covers this action and its condition holds.
+    pub(crate) fn accepts(&self, case: &Case<'_>) -> Read<bool> {
+        Ok(self.kinds.contains(&case.kind) && self.condition.holds(case)?)
+    }
+}
+
+impl Condition {
+    /// Whether the condition holds.
+    fn holds(&self, case: &Case<'_>) -> Read<bool> {
+        let count = |of: &[Self]| -> Read<usize> {
+            let mut holding = 0;
+            for condition in of {
+                holding += usize::from(condition.holds(case)?);
+            }
+            Ok(holding)
+        };
+        Ok(match self {
+            Self::Is(predicate) => predicate.holds(case)?,
+            Self::AllOf(of) => count(of)? == of.len(),
+            Self::AnyOf(of) => count(of)? >= 1,
+            Self::AtLeast { k, of } => count(of)? >= *k as usize,
+        })
+    }
+
+    /// Whether the condition can only hold where `required` does. By structure, so it may say no where a
+    /// cleverer proof would say yes, and never the other way round.
+    pub fn implies(&self, required: &Predicate) -> bool {
+        let implying = |of: &[Self]| of.iter().filter(|condition| condition.implies(required)).count();
+        match self {
+            Self::Is(predicate) => predicate.implies(required),
+            Self::AllOf(of) => implying(of) >= 1,
+            Self::AnyOf(of) => implying(of) == of.len(),
+            // Any `k` parts that hold must have an implying one among them.
+            Self::AtLeast { k, of } => of.len() - implying(of) < *k as usize,
+        }
+    }
+
+    fn check_level(&self, depth: usize, parts: &mut usize) -> Result<(), RuleRefused> {
+        *parts += 1;
+        if depth > DEPTH_MAX || *parts > PARTS_MAX {
+            return Err(RuleRefused::TooLarge);
+        }
+        match self {
+            Self::Is(_) => Ok(()),
+            Self::AtLeast { k, of } if *k == 0 || *k as usize > of.len() => Err(RuleRefused::Empty),
+            Self::AllOf(of) | Self::AnyOf(of) | Self::AtLeast { of, .. } => {
+                if of.is_empty() {
+                    return Err(RuleRefused::Empty);
+                }
+                of.iter().try_for_each(|condition| condition.check_level(depth + 1, parts))
+            }
+        }
+    }
+}
+
+impl Predicate {
+    fn holds(&self, case: &Case<'_>) -> Read<bool> {
+        let Case { tables, subject, .. } = case;
+        Ok(match self {
+            Self::ProposerIs(Members(ids)) => ids.contains(&case.proposer),
+            Self::ProposerIsMember => tables.is_member(&case.proposer)?,
+            Self::OwnerIsProposer => subject.owner == Some(case.proposer),
+            Self::OwnerIsActor => match subject.owner {
+                Some(owner) => tables.actor(&owner)?.is_some(),
+                None => false,
+            },
+            Self::ActorNodesFewerThan(k) => match subject.owner {
+                Some(owner) => tables.node_count_of(&owner)? + case.nodes_pending < *k,
+                None => false,
+            },
+            Self::CodeIsApproved => match &subject.code {
+                Some(code) => tables.is_code_approved(code)?,
+                None => false,
+            },
+            Self::TeeIsAllowed => match subject.platform {
+                Some(platform) => tables.tee_rule(platform)?.is_some_and(|rule| rule.allowed),
+                None => false,
+            },
+            Self::KindIs(kinds) => kinds.contains(&case.kind),
+            Self::NameEndsWith(end) => subject.name.as_ref().is_some_and(|name| name.as_str().ends_with(end.as_str())),
+            Self::HostWithin(domain) => subject.host.as_ref().is_some_and(|host| is_within(host, domain.as_str())),
+        })
+    }
+
+    /// Whether this can only hold where `other` does.
+    fn implies(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::ProposerIs(Members(some)), Self::ProposerIs(Members(all))) => some.is_subset(all),
+            (Self::ActorNodesFewerThan(k), Self::ActorNodesFewerThan(limit)) => k <= limit,
+            (Self::KindIs(some), Self::KindIs(all)) => some.is_subset(all),
+            (Self::NameEndsWith(end), Self::NameEndsWith(limit)) => end.as_str().ends_with(limit.as_str()),
+            (Self::HostWithin(domain), Self::HostWithin(limit)) => is_within(domain.as_str(), limit.as_str()),
+            // Who proposes is an actor.
+            (Self::OwnerIsProposer, Self::OwnerIsActor) => true,
+            (this, other) => this == other,
+        }
+    }
+}
+
+/// Whether `host` is `domain` or ends with it after a dot: `vn1.example.org` lies within `example.org`, and
+/// `elsewhere-example.org` does not.
+fn is_within(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
+
+/// The encoding: a byte that names the variant, then its fields.
+impl Encode for Condition {
+    fn encode(&self, out: &mut Encoder) {
+        match self {
+            Self::Is(predicate) => all(out, &[&0u8, predicate]),
+            Self::AllOf(of) => all(out, &[&1u8, of]),
+            Self::AnyOf(of) => all(out, &[&2u8, of]),
+            Self::AtLeast { k, of } => all(out, &[&3u8, k, of]),
+        }
+    }
+}
+
+impl Decode for Condition {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Self::decode_level(input, 1)
+    }
+}
+
+impl Level for Condition {
+    fn decode_level(input: &mut Decoder<'_>, depth: usize) -> Result<Self, DecodeError> {
+        let at = input.reading("condition").clone();
+        Ok(match u8::decode(input)? {
+            0 => Self::Is(Predicate::decode(input)?),
+            1 => Self::AllOf(below(input, depth)?),
+            2 => Self::AnyOf(below(input, depth)?),
+            3 => Self::AtLeast { k: u32::decode(input)?, of: below(input, depth)? },
+            _ => return Err(at.error(DecodeReason::ValueNotAllowed)),
+        })
+    }
+}
+
+impl Predicate {
+    /// Whether nothing can fulfil it.
+    pub(crate) fn never_holds(&self) -> bool {
+        match self {
+            Self::ProposerIs(Members(ids)) => ids.is_empty(),
+            Self::ActorNodesFewerThan(k) => *k == 0,
+            Self::KindIs(kinds) => kinds.is_empty(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Governance from outside: signed requests in, tables and events out.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
+
+mod refusals;
+mod story;
+mod world;
