@@ -43,6 +43,10 @@ pub struct NodeConfig {
     /// The most connections of clients that are open at once; further ones are closed on arrival.
     #[serde(default = "connections_max_default")]
     pub connections_max: usize,
+    /// The most of them from one address; of IPv6, from one network of 64 bits. Higher behind a balancer or a gateway
+    /// that shows all clients as one address.
+    #[serde(default = "connections_per_address_max_default")]
+    pub connections_per_address_max: usize,
     /// After how many seconds without a byte in either direction a client's connection is closed.
     #[serde(default = "idle_seconds_max_default")]
     pub idle_seconds_max: u64,
@@ -68,6 +72,12 @@ pub enum Durability {
 /// Enough for thousands of clients; each costs the host a few hundred bytes while idle.
 const fn connections_max_default() -> usize {
     4_096
+}
+
+/// A quarter of the places: a machine with many clients, or a site behind one address, has enough, and no single one
+/// keeps the others out.
+const fn connections_per_address_max_default() -> usize {
+    1_024
 }
 
 /// Ten minutes, as usual for servers behind clients that keep connections.
@@ -97,8 +107,13 @@ impl NodeConfig {
     /// If the text is not valid: says which line and why.
     pub fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-        if config.connections_max == 0 {
-            return Err("connections_max must be at least 1".into());
+        for (name, count) in [
+            ("connections_max", config.connections_max),
+            ("connections_per_address_max", config.connections_per_address_max),
+        ] {
+            if count == 0 {
+                return Err(format!("{name} must be at least 1"));
+            }
         }
         Ok(config)
     }
@@ -165,7 +180,8 @@ directory = 'ledger'
     fn what_is_not_said_has_a_safe_default() {
         let config = NodeConfig::parse(SMALLEST).unwrap();
         assert_eq!(config.durability, Durability::Disk);
-        assert_eq!((config.connections_max, config.record_boundary), (4_096, None));
+        assert_eq!((config.connections_max, config.connections_per_address_max), (4_096, 1_024));
+        assert_eq!(config.record_boundary, None);
     }
 
     #[test]
@@ -186,7 +202,8 @@ directory = 'ledger'
         assert!(value.contains("line 5") && value.contains("ram"), "{value}");
         assert!(refused("[peers]\nzero = 'x:1'\n").contains("`zero` is not a node's slot"));
         assert!(refused("[peers]\n0 = 'x:1'\n").contains("`0` is not a node's slot"));
-        assert!(refused("connections_max = 0\n").contains("at least 1"));
+        assert!(refused("connections_max = 0\n").contains("connections_max must be at least 1"));
+        assert!(refused("connections_per_address_max = 0\n").contains("per_address_max must be at least 1"));
     }
 
     #[test]

@@ -155,6 +155,7 @@ impl Host {
                 tokio::spawn(network.clone().accept(listener, door));
             }
             tokio::spawn(network.clone().sweep());
+            tokio::spawn(network.clone().look_up_peers());
             let end = serve(&network, &mut from_enclave, &sink, stop, &mut disk_ended).await?;
             finish(&network, &mut from_enclave).await;
             Ok::<_, HostError>(end)

@@ -23,6 +23,7 @@
 mod config;
 mod connection;
 mod disk;
+mod doors;
 mod error;
 mod host;
 mod ledger;

@@ -1,18 +1,19 @@
 //! Listeners, dialling, and the table of open connections.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::TcpListener as StdListener;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use synod_types::NodeId;
 use synod_types::boundary::{ConnectionId, Door, ToEnclave, ToHost};
-use synod_types::{NodeId, limits};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{sleep, timeout};
 
 use crate::connection::{Activity, Command, Pump, Stage};
+use crate::doors::{Doors, Place};
 use crate::{HostError, NodeConfig};
 
 /// Where messages for the enclave go.
@@ -27,47 +28,39 @@ pub struct Network {
 struct Shared {
     sink: Sink,
     peers: BTreeMap<NodeId, String>,
-    limits: Limits,
+    idle_ticks_max: u64,
     next_id: AtomicU64,
     tick: Arc<AtomicU64>,
     table: Mutex<Table>,
 }
 
-/// What is refused or ended.
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    clients_max: usize,
-    idle_ticks_max: u64,
-}
-
-#[derive(Default)]
 struct Table {
     entries: HashMap<ConnectionId, Entry>,
-    clients: usize,
-    peers: usize,
+    doors: Doors,
 }
 
 struct Entry {
     commands: UnboundedSender<Command>,
     activity: Arc<Activity>,
     /// Nothing for a connection that the enclave asked for.
-    door: Option<Door>,
+    arrived: Option<(Door, Place)>,
 }
 
 impl Network {
     /// A network without connections.
     pub fn new(config: &NodeConfig, sink: Sink) -> Self {
-        let limits = Limits {
-            clients_max: config.connections_max,
-            idle_ticks_max: config.idle_max().as_secs() / TICK.as_secs(),
-        };
+        let mut doors = Doors::new(config.connections_max, config.connections_per_address_max);
+        for (node, address) in &config.peers {
+            // Names are looked up later; addresses are known from the first connection on.
+            doors.list(*node, address.parse().map(|address: SocketAddr| address.ip()));
+        }
         let shared = Shared {
             sink,
             peers: config.peers.clone(),
-            limits,
+            idle_ticks_max: config.idle_max().as_secs() / TICK.as_secs(),
             next_id: AtomicU64::new(2),
             tick: Arc::default(),
-            table: Mutex::default(),
+            table: Mutex::new(Table { entries: HashMap::new(), doors }),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -76,7 +69,7 @@ impl Network {
     pub async fn accept(self, listener: TcpListener, door: Door) {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => self.accepted(stream, door),
+                Ok((stream, remote)) => self.accepted(stream, remote, door),
                 Err(error) => {
                     // Most likely no file descriptor is left; connections that end will give some back.
                     tracing::warn!(%error, ?door, "cannot accept a connection");
@@ -86,15 +79,13 @@ impl Network {
         }
     }
 
-    fn accepted(&self, stream: TcpStream, door: Door) {
+    fn accepted(&self, stream: TcpStream, remote: SocketAddr, door: Door) {
+        // One that is turned away is counted there, and closed as the stream is dropped.
+        let Some(place) = self.table().doors.enter(door, remote) else { return };
         let connection = ConnectionId(self.shared.next_id.fetch_add(2, Ordering::Relaxed));
-        match self.enter(connection, Some(door)) {
-            Some(commands) => {
-                (self.shared.sink)(ToEnclave::Accepted { connection, door });
-                tokio::spawn(self.clone().pump(connection, stream, commands));
-            }
-            None => tracing::debug!(?door, "too many connections: closed on arrival"),
-        }
+        let commands = self.enter(connection, Some((door, place)));
+        (self.shared.sink)(ToEnclave::Accepted { connection, door });
+        tokio::spawn(self.clone().pump(connection, stream, commands));
     }
 
     /// Carries out a message of the enclave that is about connections.
@@ -110,24 +101,40 @@ impl Network {
         }
     }
 
-    /// Ends connections that were silent for too long; counts time meanwhile.
+    /// Ends connections that were silent for too long, and tells of those that were turned away; counts time meanwhile.
     pub async fn sweep(self) {
+        let mut silent_until = 0;
         loop {
             sleep(TICK).await;
             let tick = self.shared.tick.fetch_add(1, Ordering::Relaxed) + 1;
-            for entry in self.table().entries.values() {
-                let silent = tick.saturating_sub(entry.activity.moved.load(Ordering::Relaxed));
-                let allowed = match (entry.activity.stage(), entry.door) {
-                    (Stage::Quiet, Some(Door::Client)) => self.shared.limits.idle_ticks_max,
-                    // Nodes tell each other that they live; the enclave ends a silent channel itself.
-                    (Stage::Quiet, _) => u64::MAX,
-                    (Stage::Waiting, _) => STALL_TICKS_MAX,
-                    (Stage::Lingering, _) => LINGER_TICKS_MAX,
-                };
-                if silent > allowed {
+            let mut table = self.table();
+            for entry in table.entries.values() {
+                if entry.is_overdue(tick, self.shared.idle_ticks_max) {
                     let _ = entry.commands.send(Command::Kill);
                 }
             }
+            if tick >= silent_until
+                && let Some(refused) = table.doors.take_refused()
+            {
+                silent_until = tick + REFUSED_TOLD_EVERY_TICKS;
+                let (clients, peers, last) = (refused.clients, refused.peers, refused.last);
+                tracing::warn!(clients, peers, ?last, "no room for connections: closed on arrival");
+            }
+        }
+    }
+
+    /// Learns, and learns again from time to time, where the nodes are that `node.toml` lists by name.
+    pub async fn look_up_peers(self) {
+        let names = self.shared.peers.iter().filter(|(_, address)| address.parse::<SocketAddr>().is_err());
+        let names: Vec<_> = names.map(|(node, address)| (*node, address.clone())).collect();
+        while !names.is_empty() {
+            for (node, name) in &names {
+                // What is not known now may be later; until then the last answer holds.
+                if let Ok(found) = lookup_host(name).await {
+                    self.table().doors.list(*node, found.map(|address| address.ip()));
+                }
+            }
+            sleep(LOOK_UP_EVERY).await;
         }
     }
 
@@ -139,9 +146,7 @@ impl Network {
     fn connect(&self, connection: ConnectionId, node: NodeId) {
         let network = self.clone();
         let address = self.shared.peers.get(&node).cloned();
-        let Some(commands) = self.enter(connection, None) else {
-            return (self.shared.sink)(ToEnclave::Closed { connection });
-        };
+        let commands = self.enter(connection, None);
         tokio::spawn(async move {
             let stream = match address {
                 Some(address) => {
@@ -184,34 +189,37 @@ impl Network {
         }
     }
 
-    /// Makes room in the table; `None` if there is none.
-    fn enter(&self, connection: ConnectionId, door: Option<Door>) -> Option<UnboundedReceiver<Command>> {
-        let mut table = self.table();
-        match door {
-            Some(Door::Client) if table.clients >= self.shared.limits.clients_max => return None,
-            Some(Door::Peer) if table.peers >= PEER_CONNECTIONS_MAX => return None,
-            Some(Door::Client) => table.clients += 1,
-            Some(Door::Peer) => table.peers += 1,
-            None => {}
-        }
+    fn enter(&self, connection: ConnectionId, arrived: Option<(Door, Place)>) -> UnboundedReceiver<Command> {
         let (commands, receiver) = mpsc::unbounded_channel();
         let activity = Arc::new(Activity::default());
         activity.moved.store(self.shared.tick.load(Ordering::Relaxed), Ordering::Relaxed);
-        table.entries.insert(connection, Entry { commands, activity, door });
-        Some(receiver)
+        self.table().entries.insert(connection, Entry { commands, activity, arrived });
+        receiver
     }
 
     fn leave(&self, connection: ConnectionId) {
         let mut table = self.table();
-        match table.entries.remove(&connection).and_then(|entry| entry.door) {
-            Some(Door::Client) => table.clients -= 1,
-            Some(Door::Peer) => table.peers -= 1,
-            None => {}
+        if let Some((_, place)) = table.entries.remove(&connection).and_then(|entry| entry.arrived) {
+            table.doors.leave(place);
         }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.shared.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// Whether nothing has moved for longer than this connection may be silent.
+    fn is_overdue(&self, tick: u64, idle_ticks_max: u64) -> bool {
+        let allowed = match (self.activity.stage(), &self.arrived) {
+            (Stage::Quiet, Some((Door::Client, _))) => idle_ticks_max,
+            // Nodes tell each other that they live; the enclave ends a silent channel itself.
+            (Stage::Quiet, _) => return false,
+            (Stage::Waiting, _) => STALL_TICKS_MAX,
+            (Stage::Lingering, _) => LINGER_TICKS_MAX,
+        };
+        tick.saturating_sub(self.activity.moved.load(Ordering::Relaxed)) > allowed
     }
 }
 
@@ -234,11 +242,14 @@ const STALL_TICKS_MAX: u64 = 30;
 /// holds a place meanwhile.
 const LINGER_TICKS_MAX: u64 = 5;
 
+/// How often it is told how many connections were turned away.
+const REFUSED_TOLD_EVERY_TICKS: u64 = 60;
+
+/// How often the names of peers are looked up: nodes move rarely.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(60);
+
 /// How long to wait for an answer when dialling. Beyond that an election is likely under way anyway.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// How long to wait when a connection could not be accepted.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
-
-/// The most connections at the peer door: each node needs one, and may leave some half-open behind.
-const PEER_CONNECTIONS_MAX: usize = 4 * limits::NODES_MAX;

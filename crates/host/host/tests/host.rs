@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use synod_types::boundary::{
 };
 use synod_types::{LogIndex, NodeId, Seqno, View};
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 
 /// A running host.
@@ -71,6 +72,14 @@ impl World {
         }
     }
 
+    fn connect_from(&self, address: [u8; 4]) -> (TcpStream, ConnectionId) {
+        let stream = connect_from(address, self.clients);
+        match self.next() {
+            ToEnclave::Accepted { connection, door: Door::Client } => (stream, connection),
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Connects again and again until the host does not close at once.
     fn connect_when_there_is_room(&self) -> TcpStream {
         loop {
@@ -106,6 +115,19 @@ impl World {
         self.port.send(ToHost::Stopped { reason: "as asked".into(), restart: Restart::Allowed });
         (self.ended.join().unwrap().unwrap(), self.directory)
     }
+}
+
+/// Connects from an address of this machine that may be another than the usual one.
+fn connect_from(address: [u8; 4], to: SocketAddr) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let stream = runtime.block_on(async {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::from(address), 0).into())?;
+        socket.connect(to).await?.into_std()
+    });
+    let stream = stream.unwrap();
+    stream.set_nonblocking(false).unwrap();
+    stream
 }
 
 /// Whether the host turns this connection away, which it does on arrival.
@@ -213,6 +235,59 @@ fn connections_above_the_limit_are_closed_on_arrival_and_the_others_served() {
     assert!(matches!(world.next(), ToEnclave::Ended { connection } if connection == second));
     world.port.send(ToHost::Close { connection: second });
     world.connect_when_there_is_room();
+}
+
+#[test]
+fn one_address_takes_only_its_share_of_the_places() {
+    let world = start("connections_max = 300\nconnections_per_address_max = 100\n");
+    let mut here: Vec<_> = (0..100).map(|_| world.connect()).collect();
+    for _ in 0..100 {
+        assert!(is_ended(&mut TcpStream::connect(world.clients).unwrap()));
+    }
+    // All of 127.0.0.0/8 is this machine: another address of it has a share of its own.
+    let there: Vec<_> = (0..100).map(|_| world.connect_from([127, 0, 0, 2])).collect();
+    let (client, connection) = &mut here[0];
+    client.write_all(b"still here").unwrap();
+    assert_eq!(world.received(*connection, 10), b"still here");
+    drop(there);
+}
+
+#[test]
+fn strangers_at_the_peer_door_leave_room_for_the_nodes_that_are_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = start_in(directory, "", Some((Ipv4Addr::new(127, 0, 0, 2), 1).into()));
+    let mut strangers: Vec<_> = (10..30)
+        .flat_map(|host| (0..20).map(move |_| host))
+        .map(|host| connect_from([127, 0, 0, host], world.peers))
+        .collect();
+    let accepted = |message: &ToEnclave| matches!(message, ToEnclave::Accepted { door: Door::Peer, .. });
+    let peer = connect_from([127, 0, 0, 2], world.peers);
+    let taken: Vec<_> = (0..65).map(|_| world.next()).collect();
+    assert!(taken.iter().all(accepted), "64 strangers and the peer");
+    let ToEnclave::Accepted { connection, .. } = taken[64] else { unreachable!("checked before") };
+    (&peer).write_all(b"it is me").unwrap();
+    assert_eq!(world.received(connection, 8), b"it is me");
+    let open = strangers.iter_mut().filter_map(|stranger| {
+        stranger.set_nonblocking(true).unwrap();
+        stranger.read(&mut [0; 16]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock).then_some(())
+    });
+    assert_eq!(open.count(), 64);
+}
+
+#[test]
+fn a_listed_name_is_looked_up_and_its_addresses_have_room_of_their_own() {
+    let world = start("[peers]\n2 = 'localhost:1'\n");
+    let end = Instant::now() + Duration::from_secs(20);
+    // Eight is the share of an address that is not listed; who is turned away tries again.
+    let mut accepted = Vec::new();
+    while accepted.len() <= 8 {
+        assert!(Instant::now() < end, "the name was not looked up: {} accepted", accepted.len());
+        let mut peer = TcpStream::connect(world.peers).unwrap();
+        if !is_ended_soon(&mut peer) {
+            assert!(matches!(world.next(), ToEnclave::Accepted { door: Door::Peer, .. }));
+            accepted.push(peer);
+        }
+    }
 }
 
 #[test]
