@@ -133,9 +133,9 @@ impl EvmAdapter {
                 chain.allocate(tx, &alloc)?;
                 Ok(written(&json!({"instance": name, "accounts": alloc.len()})))
             }
-            Action::OpenBlock { header, withdrawals } => {
+            Action::OpenBlock { header, beside } => {
                 let number = header.number;
-                chain.open_block(tx, &self.codes, *header, withdrawals)?;
+                chain.open_block(tx, &self.codes, *header, beside)?;
                 Ok(written(&json!({"instance": name, "number": number})))
             }
             Action::CloseBlock => {

@@ -1,19 +1,19 @@
 //! Blocks as they are stored, and what the EVM is told of them.
 
 use alloy_consensus::Header;
-use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{B256, Bloom, U256};
 use alloy_rlp::{Decodable, Encodable};
 use revm::context::BlockEnv;
 use revm::primitives::hardfork::SpecId;
 
+use crate::beside::Beside;
 use crate::error::StateDamaged;
 use crate::fork::blob_fraction;
 use crate::varint::{self, Fields};
 
 /// A block without its transactions.
 ///
-/// Stored as: hash, transactions, size (varints), header and, if the block has any, withdrawals (both RLP).
+/// Stored as: hash, transactions, size (varints), header (RLP) and what is beside it, see [`Beside`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
     pub(crate) header: Header,
@@ -21,16 +21,16 @@ pub(crate) struct Block {
     pub(crate) transactions: u32,
     /// The size of the block's RLP encoding, in bytes.
     pub(crate) size: u64,
-    /// `None` before Shanghai.
-    pub(crate) withdrawals: Option<Vec<Withdrawal>>,
+    pub(crate) beside: Beside,
 }
 
 impl Block {
     /// A block with this header, without transactions.
-    pub(crate) fn empty(header: Header, withdrawals: Option<Vec<Withdrawal>>) -> Self {
+    pub(crate) fn empty(header: Header, beside: Beside) -> Self {
         let hash = header.hash_slow();
-        let size = header.length() as u64 + 8;
-        Self { header, hash, transactions: 0, size, withdrawals }
+        let uncles: usize = beside.uncles.iter().map(Encodable::length).sum();
+        let size = (header.length() + uncles) as u64 + 8;
+        Self { header, hash, transactions: 0, size, beside }
     }
 
     /// The stored form.
@@ -40,9 +40,7 @@ impl Block {
         varint::put(&mut out, u64::from(self.transactions));
         varint::put(&mut out, self.size);
         self.header.encode(&mut out);
-        if let Some(withdrawals) = &self.withdrawals {
-            withdrawals.encode(&mut out);
-        }
+        self.beside.encode(&mut out);
         out
     }
 
@@ -55,9 +53,7 @@ impl Block {
         let size = fields.number()?;
         let mut rest = fields.rest();
         let header = Header::decode(&mut rest).map_err(|_| damaged)?;
-        let withdrawals =
-            if rest.is_empty() { None } else { Some(Vec::<Withdrawal>::decode(&mut rest).map_err(|_| damaged)?) };
-        Ok(Self { header, hash, transactions, size, withdrawals })
+        Ok(Self { header, hash, transactions, size, beside: Beside::decode(rest)? })
     }
 
     /// Reads only the hash of the stored form.
@@ -120,11 +116,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_reads_back_with_and_without_withdrawals() {
+    fn a_block_reads_back_with_what_is_beside_it() {
         let header = Header { number: 7, base_fee_per_gas: Some(0), ..Header::default() };
-        let withdrawal = Withdrawal { index: 1, validator_index: 2, address: Default::default(), amount: 3 };
-        for withdrawals in [None, Some(Vec::new()), Some(vec![withdrawal])] {
-            let block = Block { transactions: 300, size: 70_000, ..Block::empty(header.clone(), withdrawals) };
+        let full = Beside { uncles: vec![Header::default()], withdrawals: Some(Vec::new()) };
+        for beside in [Beside::default(), full] {
+            let block = Block { transactions: 300, size: 70_000, ..Block::empty(header.clone(), beside) };
             let record = block.encode();
             assert_eq!(Block::decode_hash(&record), Ok(block.hash));
             assert_eq!(Block::decode(&record), Ok(block));

@@ -1,7 +1,6 @@
 //! Calls: what [`crate::frontend`] makes of requests, and the ordered step executes.
 
 use alloy_consensus::Header;
-use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256};
 use bytes::Bytes;
 use synod_types::codec::DecodeReason;
@@ -9,6 +8,7 @@ use synod_types::limits::REQUEST_BODY_BYTES_MAX;
 use synod_types::{Decode, DecodeError, Decoder, Encode, Encoder};
 
 use crate::alloc::Alloc;
+use crate::beside::Beside;
 use crate::fork::Forks;
 use crate::instance::NAME_SIZE_MAX;
 use crate::signed::Signers;
@@ -44,8 +44,8 @@ pub(crate) enum Action {
     OpenBlock {
         /// The header; what execution computes is not read.
         header: Box<Header>,
-        /// What the beacon chain pays out, from Shanghai on.
-        withdrawals: Option<Vec<Withdrawal>>,
+        /// Uncles and withdrawals.
+        beside: Beside,
     },
     /// Close the open block of a historic instance.
     CloseBlock,
@@ -100,13 +100,12 @@ impl Encode for Call {
                 3u8.encode(out);
                 alloc.encode(out);
             }
-            Action::OpenBlock { header, withdrawals } => {
+            Action::OpenBlock { header, beside } => {
                 4u8.encode(out);
                 out.bytes(&alloy_rlp::encode(header));
-                withdrawals.is_some().encode(out);
-                if let Some(withdrawals) = withdrawals {
-                    out.bytes(&alloy_rlp::encode(withdrawals));
-                }
+                let mut bytes = Vec::new();
+                beside.encode(&mut bytes);
+                out.bytes(&bytes);
             }
             Action::CloseBlock => 5u8.encode(out),
             Action::Complete => 6u8.encode(out),
@@ -154,12 +153,8 @@ fn decode_ancestors(input: &mut Decoder<'_>) -> Result<Vec<(u64, B256)>, DecodeE
 fn decode_open_block(input: &mut Decoder<'_>) -> Result<Action, DecodeError> {
     let refused = input.error(DecodeReason::ValueNotAllowed);
     let header = alloy_rlp::decode_exact(input.bytes(HEADER_SIZE_MAX)?).map_err(|_| refused.clone())?;
-    let withdrawals = if bool::decode(input)? {
-        Some(alloy_rlp::decode_exact(input.bytes(REQUEST_BODY_BYTES_MAX)?).map_err(|_| refused)?)
-    } else {
-        None
-    };
-    Ok(Action::OpenBlock { header: Box::new(header), withdrawals })
+    let beside = Beside::decode(input.bytes(REQUEST_BODY_BYTES_MAX)?).map_err(|_| refused)?;
+    Ok(Action::OpenBlock { header: Box::new(header), beside })
 }
 
 /// Ethereum's headers take about 700 bytes, of which `extraData` may take 32.
@@ -213,7 +208,7 @@ mod tests {
     fn every_call_reads_back_and_a_torn_one_is_refused() {
         let signers =
             Signers { sender: Address::repeat_byte(1), authorities: vec![None, Some(Address::repeat_byte(2))] };
-        let withdrawal = Withdrawal { index: 1, validator_index: 2, address: Address::repeat_byte(3), amount: 4 };
+        let beside = Beside { uncles: vec![Header::default()], withdrawals: Some(Vec::new()) };
         let transaction = SignedTransaction { signers, raw: Bytes::from_static(b"raw") };
         let actions = [
             Action::Transact(transaction.clone()),
@@ -226,8 +221,8 @@ mod tests {
                 ancestors: vec![(7, B256::repeat_byte(5))],
             },
             Action::Allocate(Alloc::default()),
-            Action::OpenBlock { header: Box::default(), withdrawals: Some(vec![withdrawal]) },
-            Action::OpenBlock { header: Box::default(), withdrawals: None },
+            Action::OpenBlock { header: Box::default(), beside },
+            Action::OpenBlock { header: Box::default(), beside: Beside::default() },
             Action::CloseBlock,
             Action::Complete,
         ];

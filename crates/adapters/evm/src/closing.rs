@@ -2,12 +2,12 @@
 
 use alloy_consensus::proofs::{ordered_trie_root, ordered_trie_root_encoded};
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header};
-use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{B256, Bloom};
 use alloy_rlp::Encodable;
 use revm::primitives::hardfork::SpecId;
 use synod_kv::Tx;
 
+use crate::beside::Beside;
 use crate::block::Block;
 use crate::chain::{Chain, Progress};
 use crate::code_cache::CodeCache;
@@ -23,7 +23,7 @@ impl Chain {
         tx: &mut Tx<'_>,
         codes: &CodeCache,
         mut header: Header,
-        withdrawals: Option<Vec<Withdrawal>>,
+        beside: Beside,
         progress: Progress,
     ) -> Result<Block, StateDamaged> {
         let number = header.number;
@@ -37,9 +37,9 @@ impl Chain {
         if self.instance.fork_at(number, header.timestamp).is_enabled_in(SpecId::BYZANTIUM) {
             header.receipts_root = contents.receipts_root;
         }
-        header.withdrawals_root = withdrawals.as_deref().map(ordered_trie_root);
+        header.withdrawals_root = beside.withdrawals.as_deref().map(ordered_trie_root);
 
-        let mut block = Block::empty(header, withdrawals);
+        let mut block = Block::empty(header, beside);
         block.transactions = progress.transactions;
         block.size += contents.size;
         index.write(tx, &self.maps, number);

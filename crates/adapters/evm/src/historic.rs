@@ -8,7 +8,6 @@
 use alloy_consensus::Header;
 use alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS;
 use alloy_eips::eip4788::BEACON_ROOTS_ADDRESS;
-use alloy_eips::eip4895::Withdrawal;
 use alloy_eips::eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS;
 use alloy_eips::eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS;
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -17,6 +16,7 @@ use synod_kv::{Lookup, Tx};
 use synod_types::{ActorId, Encode};
 
 use crate::alloc::Alloc;
+use crate::beside::Beside;
 use crate::block::{Block, without_results};
 use crate::chain::{Chain, OpenBlock, Progress, Taken};
 use crate::code_cache::CodeCache;
@@ -81,7 +81,7 @@ impl Chain {
         tx: &mut Tx<'_>,
         codes: &CodeCache,
         header: Header,
-        withdrawals: Option<Vec<Withdrawal>>,
+        beside: Beside,
     ) -> Result<(), HttpError> {
         if tx.has(&self.maps.meta, OPEN) {
             return Err(HttpError::new(409, "BlockIsOpen", "a block is open already", "close it first"));
@@ -91,7 +91,7 @@ impl Chain {
         }
         let block = OpenBlock::new(&self.instance, without_results(header));
         self.begin(tx, codes, &block)?;
-        tx.put(&self.maps.meta, OPEN, Block::empty(block.header, withdrawals).encode());
+        tx.put(&self.maps.meta, OPEN, Block::empty(block.header, beside).encode());
         tx.put(&self.maps.meta, PROGRESS, Progress::default().encode());
         Ok(())
     }
@@ -112,22 +112,22 @@ impl Chain {
 
     /// Pays rewards and withdrawals, and closes the open block.
     pub(crate) fn close_block(&self, tx: &mut Tx<'_>, codes: &CodeCache) -> Result<Block, HttpError> {
-        let (block, withdrawals) = self.open(tx)?;
-        self.end(tx, codes, &block, withdrawals.as_deref().unwrap_or_default())?;
+        let (block, beside) = self.open(tx)?;
+        self.end(tx, codes, &block, &beside)?;
         tx.remove(&self.maps.meta, OPEN);
         tx.remove(&self.maps.meta, PROGRESS);
-        Ok(self.close(tx, codes, block.header, withdrawals, block.progress)?)
+        Ok(self.close(tx, codes, block.header, beside, block.progress)?)
     }
 
     /// The open block, as far as it has come.
-    fn open(&self, tx: &Tx<'_>) -> Result<(OpenBlock, Option<Vec<Withdrawal>>), HttpError> {
+    fn open(&self, tx: &Tx<'_>) -> Result<(OpenBlock, Beside), HttpError> {
         let no_block = || HttpError::new(409, "NoBlockIsOpen", "no block is open", "POST …/blocks opens one");
         let record = tx.get(&self.maps.meta, OPEN).ok_or_else(no_block)?;
-        let Block { header, withdrawals, .. } = Block::decode(record.as_slice())?;
+        let Block { header, beside, .. } = Block::decode(record.as_slice())?;
         let progress = tx.get(&self.maps.meta, PROGRESS).ok_or(StateDamaged("progress"))?;
         let mut block = OpenBlock::new(&self.instance, header);
         block.progress = Progress::decode(progress.as_slice())?;
-        Ok((block, withdrawals))
+        Ok((block, beside))
     }
 
     /// What the protocol does before the first transaction: EIP-4788, EIP-2935.
@@ -143,18 +143,16 @@ impl Chain {
         Ok(())
     }
 
-    /// What the protocol does after the last transaction: block reward, withdrawals, EIP-7002, EIP-7251.
-    /// The rewards for uncles are not paid: an imported block names none.
-    fn end(
-        &self,
-        tx: &mut Tx<'_>,
-        codes: &CodeCache,
-        block: &OpenBlock,
-        withdrawals: &[Withdrawal],
-    ) -> Result<(), HttpError> {
+    /// What the protocol does after the last transaction: rewards for block and uncles, withdrawals, EIP-7002,
+    /// EIP-7251.
+    fn end(&self, tx: &mut Tx<'_>, codes: &CodeCache, block: &OpenBlock, beside: &Beside) -> Result<(), HttpError> {
         let fork = block.cfg().spec;
-        add_balance(tx, &self.maps, block.header.beneficiary, fork::block_reward(fork))?;
-        for withdrawal in withdrawals {
+        let (number, miner, reward) = (block.header.number, block.header.beneficiary, fork::block_reward(fork));
+        add_balance(tx, &self.maps, miner, reward)?;
+        for (account, reward) in beside.uncle_rewards(number, miner, reward) {
+            add_balance(tx, &self.maps, account, reward)?;
+        }
+        for withdrawal in beside.withdrawals.iter().flatten() {
             let wei = U256::from(withdrawal.amount) * U256::from(1_000_000_000u64);
             add_balance(tx, &self.maps, withdrawal.address, wei)?;
         }

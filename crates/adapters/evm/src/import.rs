@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use alloy_consensus::proofs::ordered_trie_root;
-use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header};
+use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B64, B256, Bloom, U256};
 use alloy_rlp::Header as RlpHeader;
 use bytes::Bytes;
 use rayon::prelude::*;
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use synod_types::limits::REQUEST_CALLS_MAX;
 
 use crate::alloc::Alloc;
+use crate::beside::{Beside, GENERATIONS_MAX, UNCLES_MAX};
 use crate::call::{ANCESTORS_MAX, Action, SignedTransaction};
 use crate::error::HttpError;
 use crate::fork::{self, Activation, Forks};
@@ -140,6 +142,13 @@ struct HeaderObject {
     parent_beacon_block_root: Option<Fixed<32>>,
     requests_hash: Option<Fixed<32>>,
     withdrawals: Option<Vec<WithdrawalObject>>,
+    /// Headers; hashes, as `eth_getBlockByNumber` gives them, say nothing of who mined the uncles.
+    #[serde(default)]
+    uncles: Vec<Box<RawValue>>,
+    // What execution computes, read of uncles only.
+    transactions_root: Option<Fixed<32>>,
+    logs_bloom: Option<Fixed<256>>,
+    gas_used: Option<Number<u64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -164,21 +173,56 @@ pub(crate) fn open_block(body: &[u8]) -> Result<Action, HttpError> {
         amount: object.amount.0,
     };
     let withdrawals: Option<Vec<_>> = object.withdrawals.as_ref().map(|list| list.iter().map(withdrawal).collect());
+    let beside = Beside { uncles: uncles(&object)?, withdrawals };
     let mut header = object.into_header();
-    header.withdrawals_root = withdrawals.as_deref().map(ordered_trie_root);
+    header.withdrawals_root = beside.withdrawals.as_deref().map(ordered_trie_root);
     // A header's optional fields follow each other in its encoding, so none may be missing before another.
     if alloy_rlp::decode_exact::<Header>(alloy_rlp::encode(&header)).as_ref() != Ok(&header) {
         return Err(HttpError::bad_request(
             "the header has a later fork's fields, but not all of the forks' before it",
         ));
     }
-    Ok(Action::OpenBlock { header: Box::new(header), withdrawals })
+    Ok(Action::OpenBlock { header: Box::new(header), beside })
+}
+
+/// The uncles that a header names: their miners are paid, so they must be given whole.
+fn uncles(object: &HeaderObject) -> Result<Vec<Header>, HttpError> {
+    let whole = |uncle: &RawValue| json::<HeaderObject>(uncle.get().as_bytes()).map(HeaderObject::into_uncle);
+    let are_hashes = object.uncles.iter().any(|uncle| uncle.get().starts_with('"'));
+    let uncles = if are_hashes {
+        Vec::new()
+    } else {
+        object.uncles.iter().map(AsRef::as_ref).map(whole).collect::<Result<_, _>>()?
+    };
+    let number = object.number.0;
+    let is_near = |uncle: &Header| uncle.number < number && number - uncle.number <= GENERATIONS_MAX;
+    if uncles.len() > UNCLES_MAX || !uncles.iter().all(is_near) {
+        return Err(HttpError::bad_request(format!(
+            "a block has at most {UNCLES_MAX} uncles, of the {GENERATIONS_MAX} generations before it"
+        )));
+    }
+    let beside = Beside { uncles, withdrawals: None };
+    let named = object.sha3_uncles.map_or_else(|| beside.uncles_hash(), |Fixed(hash)| hash.into());
+    if named != beside.uncles_hash() {
+        return Err(HttpError::bad_request(
+            "sha3Uncles is not the hash of the uncles: give their whole headers in uncles, as eth_getUncleByBlockHashAndIndex does",
+        ));
+    }
+    Ok(beside.uncles)
 }
 
 /// Ethereum's bound is 32; other chains with its format put signatures there.
 const EXTRA_DATA_SIZE_MAX: usize = 1 << 10;
 
 impl HeaderObject {
+    /// The header of a block that is imported only as an uncle: all of it is read.
+    fn into_uncle(self) -> Header {
+        let transactions_root = self.transactions_root.map_or(EMPTY_ROOT_HASH, |Fixed(hash)| hash.into());
+        let logs_bloom = self.logs_bloom.map_or(Bloom::ZERO, |Fixed(bloom)| Bloom::new(bloom));
+        let gas_used = self.gas_used.map_or(0, |Number(gas)| gas);
+        Header { transactions_root, logs_bloom, gas_used, ..self.into_header() }
+    }
+
     fn into_header(self) -> Header {
         let hash = |given: Option<Fixed<32>>| given.map_or(B256::ZERO, |Fixed(hash)| hash.into());
         let optional = |given: Option<Fixed<32>>| given.map(|Fixed(hash)| hash.into());

@@ -20,6 +20,7 @@
 mod account;
 mod adapter;
 mod alloc;
+mod beside;
 mod block;
 mod call;
 mod chain;

@@ -7,6 +7,7 @@ use revm::primitives::hardfork::SpecId;
 use synod_kv::{Lookup, Tx};
 use synod_worker::BlockEnv;
 
+use crate::beside::Beside;
 use crate::block::Position;
 use crate::chain::{Chain, OpenBlock, Progress, Taken};
 use crate::closing::NO_UNCLES;
@@ -82,8 +83,8 @@ impl LiveBlock {
     pub(crate) fn close(self, chain: &Chain, tx: &mut Tx<'_>, codes: &CodeCache) -> Result<(), StateDamaged> {
         let shanghai =
             chain.instance.fork_at(self.block.header.number, self.block.header.timestamp) >= SpecId::SHANGHAI;
-        let withdrawals = shanghai.then(Vec::new);
-        chain.close(tx, codes, self.block.header, withdrawals, self.block.progress).map(|_| ())
+        let beside = Beside { withdrawals: shanghai.then(Vec::new), ..Beside::default() };
+        chain.close(tx, codes, self.block.header, beside, self.block.progress).map(|_| ())
     }
 }
 

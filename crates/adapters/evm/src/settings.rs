@@ -7,6 +7,7 @@ use serde::Deserialize;
 use synod_kv::{Lookup, Tx};
 
 use crate::alloc::Alloc;
+use crate::beside::Beside;
 use crate::block::Block;
 use crate::chain::Chain;
 use crate::fork::{self, Forks};
@@ -131,6 +132,6 @@ impl LiveInstance {
             withdrawals_root: Some(empty),
             ..live_header(fork)
         };
-        Block::empty(header, Some(Vec::new()))
+        Block::empty(header, Beside { withdrawals: Some(Vec::new()), ..Beside::default() })
     }
 }

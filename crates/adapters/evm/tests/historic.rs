@@ -66,6 +66,78 @@ fn an_imported_block_charges_fees_and_pays_tips_and_withdrawals() {
     assert_eq!(receipts["result"][1]["cumulativeGasUsed"], "0xa410");
 }
 
+/// A block before Byzantium, mined as an uncle of number 10.
+fn uncle(number: u64, miner: u8) -> (alloy_consensus::Header, Value) {
+    let header = alloy_consensus::Header {
+        number,
+        timestamp: 900,
+        gas_limit: 30_000_000,
+        gas_used: 21_000,
+        beneficiary: Address::repeat_byte(miner),
+        difficulty: U256::from(5),
+        transactions_root: B256::repeat_byte(6),
+        logs_bloom: alloy_primitives::Bloom::repeat_byte(7),
+        ..Default::default()
+    };
+    let json = json!({
+        "number": number, "timestamp": 900, "gasLimit": 30_000_000, "gasUsed": "0x5208", "miner": header.beneficiary,
+        "difficulty": "0x5", "transactionsRoot": header.transactions_root, "logsBloom": header.logs_bloom,
+        "stateRoot": header.state_root, "receiptsRoot": header.receipts_root, "uncles": [], "hash": B256::ZERO,
+        "sha3Uncles": header.ommers_hash,
+    });
+    (header, json)
+}
+
+#[test]
+fn the_miners_of_uncles_are_paid_and_the_block_names_them() {
+    let ((first, first_json), (second, second_json)) = (uncle(9, 1), uncle(4, 2));
+    let named = alloy_primitives::keccak256(alloy_rlp::encode(vec![first.clone(), second.clone()]));
+    let header = json!({
+        "number": 10, "timestamp": 1_000, "gasLimit": 30_000_000, "miner": Address::repeat_byte(0xaa),
+        "sha3Uncles": named, "uncles": [first_json, second_json],
+    });
+    let mut network = Network::empty();
+    network.ok(Put, "past", json!({"chain_id": CHAIN_ID, "fork": "byzantium"}).to_string().as_bytes());
+
+    // What JSON-RPC shows of a block are its uncles' hashes, which do not say whom to pay.
+    let hashes = json!([first.hash_slow(), second.hash_slow()]);
+    let (_, far) = uncle(3, 1);
+    let (_, own) = uncle(10, 1);
+    let one = &header["uncles"][0];
+    for uncles in
+        [hashes.clone(), json!([]), json!([one]), json!([one, one, one]), json!([far]), json!([own]), json!([7])]
+    {
+        let mut refused = header.clone();
+        refused["uncles"] = uncles;
+        assert_eq!(network.refused(Post, "past/blocks", refused.to_string().as_bytes()).0, 400, "{refused}");
+    }
+
+    network.ok(Post, "past/blocks", header.to_string().as_bytes());
+    network.ok(Post, "past/blocks/close", b"");
+    let reward = 3 * ETHER;
+    assert_eq!(balance(&mut network, Address::repeat_byte(0xaa)), reward + 2 * (reward / 32));
+    assert_eq!(balance(&mut network, Address::repeat_byte(1)), reward * 7 / 8);
+    assert_eq!(balance(&mut network, Address::repeat_byte(2)), reward * 2 / 8);
+    let mut show = |method: &str, params: Value| {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+        network.ok(Post, "past", body.as_bytes())["result"].clone()
+    };
+    let block = show("eth_getBlockByNumber", json!(["latest", false]));
+    assert_eq!((&block["uncles"], &block["sha3Uncles"]), (&hashes, &json!(named)));
+    assert_eq!(show("eth_getUncleCountByBlockNumber", json!(["latest"])), "0x2");
+}
+
+#[test]
+fn an_uncle_of_the_last_block_that_can_be_is_paid_too() {
+    let (_, json) = uncle(u64::MAX - 1, 1);
+    let header = json!({"number": u64::MAX, "timestamp": 1, "gasLimit": 1, "miner": Address::ZERO, "uncles": [json]});
+    let mut network = Network::empty();
+    network.ok(Put, "past", json!({"chain_id": CHAIN_ID, "fork": "frontier"}).to_string().as_bytes());
+    network.ok(Post, "past/blocks", header.to_string().as_bytes());
+    network.ok(Post, "past/blocks/close", b"");
+    assert_eq!(balance(&mut network, Address::repeat_byte(1)), 5 * ETHER * 7 / 8);
+}
+
 #[test]
 fn an_allocation_may_come_in_parts_before_the_first_block() {
     let alice = Wallet::new(1);

@@ -144,7 +144,7 @@ fn count_transactions<L: Lookup>(reader: &Reader<'_, L>, id: BlockId, json: &mut
 
 fn count_uncles<L: Lookup>(reader: &Reader<'_, L>, id: BlockId, json: &mut Json) -> Result<(), RpcError> {
     match reader.block(id)? {
-        Some(_) => json.quantity(0),
+        Some(block) => json.quantity(block.beside.uncles.len() as u64),
         None => json.null(),
     }
     Ok(())

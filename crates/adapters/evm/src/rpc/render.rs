@@ -48,8 +48,8 @@ pub(crate) fn block(
         json.name("hash").data(block.hash.as_slice());
         header(json, &block.header);
         json.name("size").quantity(block.size);
-        json.name("uncles").raw("[]");
-        if let Some(withdrawals) = &block.withdrawals {
+        json.name("uncles").array(block.beside.uncle_hashes(), |json, hash| json.data(hash.as_slice()));
+        if let Some(withdrawals) = &block.beside.withdrawals {
             json.name("withdrawals").array(withdrawals, |json, withdrawal| {
                 json.object(|json| {
                     json.name("index").quantity(withdrawal.index);
