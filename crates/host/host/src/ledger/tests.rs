@@ -227,6 +227,17 @@ fn damage_is_refused_with_file_and_offset_and_nothing_is_cut() {
     }
 }
 
+/// What the operators' guide says to do about it.
+#[test]
+fn a_last_byte_that_did_not_reach_the_disk_is_damage_until_it_is_cut_off_by_hand() {
+    let mut world = World::new();
+    world.write(records(1..=5, 1));
+    let error = world.change(0, |bytes| *bytes.last_mut().unwrap() = 0).unwrap_err();
+    assert!(matches!(error, LedgerError::FileDamaged { .. }), "{error}");
+    world.change(0, |bytes| bytes.truncate(bytes.len() - 1)).unwrap();
+    assert_eq!(world.all(), records(1..=4, 1).records);
+}
+
 #[test]
 fn a_file_that_ends_early_before_another_one_is_not_a_torn_tail() {
     let mut world = World::new();
