@@ -29,9 +29,11 @@ impl Node {
         }
     }
 
-    /// Answers a request that was taken in, and gives back its room.
+    /// Answers a request that was taken in, and gives back its room. Who is told of a refusal may rely on it that
+    /// nothing was done, so if that is in doubt another is told.
     pub(crate) fn respond(&mut self, waiting: Waiting, result: Result<Answer, Refusal>) {
         self.inbox.answered(&waiting);
+        let result = if waiting.in_doubt { result.map_err(Refusal::in_doubt) } else { result };
         self.answer(waiting.origin, result);
     }
 
@@ -57,8 +59,7 @@ impl Node {
                 self.respond(waiting, Err(Refusal::NoLeader));
                 continue;
             };
-            requests.push(waiting.request.clone());
-            self.inbox.forwarded(now, (leader, view), waiting);
+            requests.push(self.inbox.forwarded(now, (leader, view), waiting));
         }
         for batch in batches(requests) {
             self.send(leader, &PeerMessage::Forward(batch));

@@ -227,7 +227,7 @@ pub enum Refusal {
     /// The actor is neither member nor participant at the point of ordering.
     #[error("the actor is neither a member nor a participant of this network")]
     NotAuthorized = 1,
-    /// No leader answered within the time that a request may wait.
+    /// No leader answered within the time that a request may wait, or a leader that was lost may have done it.
     #[error("no leader answered in time")]
     NoLeader = 2,
     /// The request holds no call, or more than the limit.
@@ -251,6 +251,16 @@ pub enum Refusal {
     /// The actor asked for something else under the same id before.
     #[error("the request id was used for another request")]
     RequestIdReused = 9,
+}
+
+impl Refusal {
+    /// What is said instead when the request may have been done all the same.
+    pub(crate) const fn in_doubt(self) -> Self {
+        match self {
+            Self::Stopping | Self::LedgerUnreadable => self,
+            _ => Self::NoLeader,
+        }
+    }
 }
 
 impl TryFrom<u8> for Refusal {

@@ -11,6 +11,7 @@ use synod_worker::{Reply, ToWorker};
 use crate::chain::Position;
 use crate::clocks::Unheeded;
 use crate::event::{Action, Answer};
+use crate::inbox::Waiting;
 use crate::layers::Done;
 use crate::node::{Engine, Node};
 use crate::request_digest::RequestDigest;
@@ -100,7 +101,8 @@ impl Node {
             let to = self.layers.last_mut().map_or(self.history.committed().seqno, |layer| layer.upto.seqno);
             self.actions.push_back(Action::Worker(ToWorker::Truncate { to }));
         }
-        self.inbox.put_back(lost.into_iter());
+        // Another node may hold the block still, and lead with it.
+        self.inbox.put_back(lost.into_iter().map(Waiting::into_doubt));
     }
 
     /// Files entries and the vote.

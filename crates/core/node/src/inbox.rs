@@ -2,8 +2,15 @@
 //!
 //! Admission is bounded before execution, by one limit over all that waits: in the inbox, at the
 //! leader, and in uncommitted blocks.
+//!
+//! # Forwarded requests
+//! A follower sends a request again when it cannot know whether the first copy arrived. All copies bear one number,
+//! which no other request of that node ever had, so a leader takes none that it holds already, and an answer finds
+//! its request even after a restart. A copy that was given up may be done all the same, by a leader that was
+//! deposed or by one that had just answered: such a request is in doubt, and no refusal of a later copy
+//! is passed on as if nothing had been done.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use synod_types::{NodeId, Time, View, limits};
@@ -30,7 +37,7 @@ pub const FORWARD_AGAIN_AFTER: Duration = Duration::from_secs(2);
 pub enum Origin {
     /// A session of this node, by its token.
     Client(u64),
-    /// A session of another node, by that node's token.
+    /// A session of another node, by that node's number for the request.
     Peer(NodeId, u64),
 }
 
@@ -43,6 +50,18 @@ pub struct Waiting {
     pub origin: Origin,
     /// When to give up.
     pub deadline: Time,
+    /// Whether an earlier copy may still be done: one sent to a leader, or one in a block that was lost here.
+    pub in_doubt: bool,
+    /// The number under which it was sent to a leader, once it was.
+    number: Option<u64>,
+}
+
+impl Waiting {
+    /// The request, of which a copy was given up.
+    #[must_use]
+    pub fn into_doubt(self) -> Self {
+        Self { in_doubt: true, ..self }
+    }
 }
 
 /// A request at the leader.
@@ -57,14 +76,24 @@ struct Forwarded {
 #[derive(Debug, Default)]
 pub struct Inbox {
     queue: VecDeque<Waiting>,
+    /// By number, so that they come back in the order in which they were first sent.
     forwarded: BTreeMap<u64, Forwarded>,
+    next_number: u64,
+    /// Other nodes' requests that are not answered yet, wherever they wait.
+    held: BTreeSet<(NodeId, u64)>,
     requests: usize,
     bytes: usize,
     queued_calls: usize,
 }
 
 impl Inbox {
-    /// Takes a request in.
+    /// Has requests numbered from somewhere on where no earlier start of this node was.
+    pub const fn number_from(&mut self, random: u64) {
+        // Half of all numbers are left to count up.
+        self.next_number = random >> 1;
+    }
+
+    /// Takes a request in, unless a copy of it waits already: whatever becomes of that one is the answer.
     ///
     /// # Errors
     /// [`Refusal::TooManyPending`] if too much waits already, [`Refusal::CallCountNotAllowed`] if the request
@@ -73,6 +102,11 @@ impl Inbox {
         if request.calls.is_empty() || request.calls.len() > limits::REQUEST_CALLS_MAX {
             return Err(Refusal::CallCountNotAllowed);
         }
+        if let Origin::Peer(node, number) = origin
+            && self.held.contains(&(node, number))
+        {
+            return Ok(());
+        }
         let size = request.size();
         if self.requests >= WAITING_REQUESTS_MAX || self.bytes + size > WAITING_BYTES_MAX {
             return Err(Refusal::TooManyPending);
@@ -80,7 +114,11 @@ impl Inbox {
         self.requests += 1;
         self.bytes += size;
         self.queued_calls += request.calls.len();
-        self.queue.push_back(Waiting { request, origin, deadline: now.after(PATIENCE) });
+        if let Origin::Peer(node, number) = origin {
+            self.held.insert((node, number));
+        }
+        let deadline = now.after(PATIENCE);
+        self.queue.push_back(Waiting { request, origin, deadline, in_doubt: false, number: None });
         Ok(())
     }
 
@@ -88,6 +126,9 @@ impl Inbox {
     pub fn answered(&mut self, waiting: &Waiting) {
         self.requests -= 1;
         self.bytes -= waiting.request.size();
+        if let Origin::Peer(node, number) = waiting.origin {
+            self.held.remove(&(node, number));
+        }
     }
 
     /// The requests that wait for a block or a leader, oldest first.
@@ -122,37 +163,40 @@ impl Inbox {
         self.queue.drain(..).chain(forwarded).collect()
     }
 
-    /// Notes that a client's request was sent to the leader.
+    /// Notes that a client's request is sent to the leader, and returns it as it is to be sent.
     ///
     /// # Panics
     /// If another node's client waits for it: such a request is never sent on.
-    pub fn forwarded(&mut self, now: Time, to: (NodeId, View), waiting: Waiting) {
-        let Origin::Client(token) = waiting.origin else { panic!("a request is forwarded once only") };
-        self.forwarded.insert(token, Forwarded { waiting, to, again_at: now.after(FORWARD_AGAIN_AFTER) });
+    pub fn forwarded(&mut self, now: Time, to: (NodeId, View), mut waiting: Waiting) -> ClientRequest {
+        assert!(matches!(waiting.origin, Origin::Client(_)), "a request is forwarded once only");
+        let number = *waiting.number.get_or_insert(self.next_number);
+        self.next_number = self.next_number.max(number + 1);
+        let request = ClientRequest { token: number, ..waiting.request.clone() };
+        self.forwarded.insert(number, Forwarded { waiting, to, again_at: now.after(FORWARD_AGAIN_AFTER) });
+        request
     }
 
     /// Takes out the forwarded request that `from` answered; `None` if it is answered already.
-    pub fn take_forwarded(&mut self, from: NodeId, token: u64) -> Option<Waiting> {
-        let known = self.forwarded.get(&token).is_some_and(|forwarded| forwarded.to.0 == from);
-        known.then(|| self.forwarded.remove(&token).expect("just found").waiting)
+    pub fn take_forwarded(&mut self, from: NodeId, number: u64) -> Option<Waiting> {
+        let known = self.forwarded.get(&number).is_some_and(|forwarded| forwarded.to.0 == from);
+        known.then(|| self.forwarded.remove(&number).expect("just found").waiting)
     }
 
     /// Puts back what was forwarded to anyone but `leader`, and what was not answered for long.
     pub fn recall(&mut self, now: Time, leader: Option<(NodeId, View)>) {
-        let recalled: Vec<_> = self
-            .forwarded
-            .extract_if(.., |_, forwarded| Some(forwarded.to) != leader || forwarded.again_at <= now)
-            .map(|(_, forwarded)| forwarded.waiting)
-            .collect();
-        self.put_back(recalled.into_iter());
+        self.recall_if(|forwarded| Some(forwarded.to) != leader || forwarded.again_at <= now);
     }
 
     /// Puts back all that was forwarded to `node`: the channel was made anew, so messages may be lost.
     pub fn recall_from(&mut self, node: NodeId) {
+        self.recall_if(|forwarded| forwarded.to.0 == node);
+    }
+
+    fn recall_if(&mut self, which: impl Fn(&Forwarded) -> bool) {
         let recalled: Vec<_> = self
             .forwarded
-            .extract_if(.., |_, forwarded| forwarded.to.0 == node)
-            .map(|(_, forwarded)| forwarded.waiting)
+            .extract_if(.., |_, forwarded| which(forwarded))
+            .map(|(_, forwarded)| forwarded.waiting.into_doubt())
             .collect();
         self.put_back(recalled.into_iter());
     }
@@ -229,38 +273,68 @@ mod tests {
         }
     }
 
+    fn forward(inbox: &mut Inbox, leader: NodeId) -> ClientRequest {
+        let waiting = inbox.pop().unwrap();
+        inbox.forwarded(Time(0), (leader, View(3)), waiting)
+    }
+
     #[test]
-    fn what_was_forwarded_to_a_lost_leader_comes_back_before_younger_requests() {
+    fn what_was_forwarded_to_a_lost_leader_comes_back_in_doubt_before_younger_requests() {
         let mut inbox = Inbox::default();
-        let leader = (NodeId(2), View(3));
+        let leader = NodeId(2);
         (1..=3).for_each(|token| admit(&mut inbox, token, 1).unwrap());
-        for _ in 0..2 {
-            let waiting = inbox.pop().unwrap();
-            inbox.forwarded(Time(0), leader, waiting);
-        }
-        inbox.recall(Time(1), Some(leader));
+        (0..2).for_each(|_| drop(forward(&mut inbox, leader)));
+        inbox.recall(Time(1), Some((leader, View(3))));
         assert_eq!(queued(&inbox), [Origin::Client(3)]);
         inbox.recall(Time(1), None);
         assert_eq!(queued(&inbox), [1, 2, 3].map(Origin::Client));
+        assert!(inbox.queue().iter().map(|waiting| waiting.in_doubt).eq([true, true, false]));
     }
 
     #[test]
     fn a_forwarded_request_is_taken_by_the_answer_of_its_own_leader_once() {
         let mut inbox = Inbox::default();
         admit(&mut inbox, 1, 1).unwrap();
-        let waiting = inbox.pop().unwrap();
-        inbox.forwarded(Time(0), (NodeId(2), View(3)), waiting);
-        assert!(inbox.take_forwarded(NodeId(3), 1).is_none());
-        assert!(inbox.take_forwarded(NodeId(2), 1).is_some());
-        assert!(inbox.take_forwarded(NodeId(2), 1).is_none());
+        let number = forward(&mut inbox, NodeId(2)).token;
+        assert!(inbox.take_forwarded(NodeId(3), number).is_none());
+        assert!(inbox.take_forwarded(NodeId(2), number).is_some());
+        assert!(inbox.take_forwarded(NodeId(2), number).is_none());
+    }
+
+    #[test]
+    fn copies_of_a_forwarded_request_bear_one_number_and_other_requests_others() {
+        let mut inbox = Inbox::default();
+        inbox.number_from(u64::MAX);
+        (1..=3).for_each(|token| admit(&mut inbox, token, 1).unwrap());
+        let sent = |inbox: &mut Inbox| [(); 2].map(|()| forward(inbox, NodeId(2)).token);
+        let first = sent(&mut inbox);
+        inbox.recall_from(NodeId(2));
+        assert_eq!(sent(&mut inbox), first);
+        let third = forward(&mut inbox, NodeId(2)).token;
+        assert!(first[0] < first[1] && first[1] < third);
+    }
+
+    #[test]
+    fn a_copy_of_a_request_that_another_node_waits_for_already_is_dropped_until_it_is_answered() {
+        let mut inbox = Inbox::default();
+        let copy = |inbox: &mut Inbox, node: u64, number: u64| {
+            inbox.admit(Time(0), Origin::Peer(NodeId(node), number), request(number, 1)).unwrap();
+            inbox.queue().len()
+        };
+        assert_eq!(copy(&mut inbox, 2, 7), 1);
+        assert_eq!(copy(&mut inbox, 2, 7), 1);
+        assert_eq!((copy(&mut inbox, 2, 8), copy(&mut inbox, 3, 7)), (2, 3));
+        let first = inbox.pop().unwrap();
+        assert_eq!(copy(&mut inbox, 2, 7), 2, "it is in a block, not answered");
+        inbox.answered(&first);
+        assert_eq!(copy(&mut inbox, 2, 7), 3);
     }
 
     #[test]
     fn a_request_expires_at_its_deadline_wherever_it_waits() {
         let mut inbox = Inbox::default();
         (1..=2).for_each(|token| admit(&mut inbox, token, 1).unwrap());
-        let waiting = inbox.pop().unwrap();
-        inbox.forwarded(Time(0), (NodeId(2), View(3)), waiting);
+        forward(&mut inbox, NodeId(2));
         assert!(inbox.expired(Time(PATIENCE.as_micros() as u64 - 1)).is_empty());
         assert_eq!(inbox.expired(Time(0).after(PATIENCE)).len(), 2);
     }

@@ -229,6 +229,7 @@ impl Start {
 
         let nodes: Vec<_> = self.node.seals.nodes().collect();
         let seed = rand_chacha::rand_core::Rng::next_u64(&mut self.node.rng);
+        self.node.inbox.number_from(rand_chacha::rand_core::Rng::next_u64(&mut self.node.rng));
         let mut config = synod_consensus::Config::new(id, nodes.iter().copied(), seed);
         if let Some(times) = self.times {
             config.election_timeout = times.election_timeout;

@@ -176,6 +176,22 @@ impl Cluster {
         self.run_until(|cluster| cluster.answers.remove(&token))
     }
 
+    /// Sends a write under a token of the caller's choice; the answer waits for [`Self::answer`].
+    pub fn submit(&mut self, node: NodeId, token: u64, id: u8, call: Bytes) {
+        let (actor, request_id) = (self.member, RequestId([id; 16]));
+        let request = ClientRequest { token, actor, request_id, adapter: AdapterId(0), calls: vec![call] };
+        self.events.push_back((node, Event::Requests(vec![request])));
+    }
+
+    pub fn answer(&mut self, token: u64) -> Result<Answer, Refusal> {
+        self.run_until(|cluster| cluster.answers.remove(&token))
+    }
+
+    /// Runs until `node` has filed more than `entries` entries.
+    pub fn run_until_filed(&mut self, node: NodeId, entries: usize) {
+        self.run_until(|cluster| (cluster.entries(node) > entries).then_some(()));
+    }
+
     /// Sends one write per call at once, all under one id.
     pub fn write_at_once(&mut self, node: NodeId, id: u8, calls: &[Bytes]) -> Vec<Result<Answer, Refusal>> {
         let tokens: Vec<_> = calls.iter().map(|_| self.next_token()).collect();

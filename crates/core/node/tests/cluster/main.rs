@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 mod clocks;
+mod forwarding;
 mod harness;
 mod reads;
 
