@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use raft::StateRole;
-use raft::eraftpb::{Entry, Message, MessageType};
+use raft::eraftpb::{Entry, Message};
 use synod_types::boundary::LogRecord;
 use synod_types::limits::PEER_MESSAGE_BYTES_MAX;
 use synod_types::{Configuration, LogIndex, NodeId, Untrusted, View};
@@ -15,6 +15,7 @@ use synod_types::{Configuration, LogIndex, NodeId, Untrusted, View};
 use crate::format::{Ask, PeerMessage, ReadContext, WireEntry};
 use crate::log::{Log, Slot};
 use crate::misbehaviour::PeerMisbehaved;
+use crate::promise::Promise;
 use crate::translate::{engine_entry, to_engine};
 
 /// A peer's message that the engine may see. Hand it to `step` in the same event.
@@ -23,7 +24,7 @@ pub struct Admitted {
     pub(crate) message: Option<Message>,
     pub(crate) stamp: u64,
     entries: NewEntries,
-    acknowledges: Option<LogIndex>,
+    promise: Promise,
 }
 
 /// The entries that stepping a message would add to the log.
@@ -50,18 +51,11 @@ impl Admitted {
         self.message.as_ref().map(|message| View(message.term))
     }
 
-    /// The last entry that the sender says it has synced, if this node leads and the message says so.
+    /// What the message binds its sender to, if anything.
     ///
-    /// Of an older view's acknowledgement nothing is said: other entries may stand there by now.
-    pub fn acknowledges(&self) -> Option<LogIndex> {
-        self.acknowledges
-    }
-
-    /// The view in which the sender gives this node its vote, if the message does so.
-    pub fn grants_vote_in(&self) -> Option<View> {
-        let message = self.message.as_ref()?;
-        let grants = message.msg_type == MessageType::MsgRequestVoteResponse && !message.reject;
-        grants.then_some(View(message.term))
+    /// Of an acknowledgement to an older leader nothing is said but its view: other entries may stand there by now.
+    pub fn promise(&self) -> Promise {
+        self.promise
     }
 }
 
@@ -102,28 +96,40 @@ impl Standing<'_> {
         }
         let message = bytes.check(|bytes| PeerMessage::from_bytes(&bytes))?;
         self.check_view(&message)?;
-        let acknowledges = self.acknowledged(&message);
+        let promise = self.promise(&message);
         // A leader or a candidate may have joined since, where our log does not reach yet: whoever the channel lets
         // through is heard. Those whom we would count or answer have a part as we know it, or are late.
         if is_for_members(&message) && !self.configuration.contains(from) {
-            return Ok(Admitted {
-                message: None,
-                stamp: self.stamp,
-                entries: NewEntries::default(),
-                acknowledges: None,
-            });
+            return Ok(Admitted { message: None, stamp: self.stamp, entries: NewEntries::default(), promise });
         }
         let (message, entries) = match self.check(from, message)? {
             Verdict::Pass(message, entries) => (Some(to_engine(from, self.id, message)), entries),
             Verdict::Drop => (None, NewEntries::default()),
         };
-        Ok(Admitted { message, stamp: self.stamp, entries, acknowledges })
+        Ok(Admitted { message, stamp: self.stamp, entries, promise })
     }
 
-    fn acknowledged(&self, message: &PeerMessage) -> Option<LogIndex> {
-        match message {
-            PeerMessage::Appended { view, index, .. } if self.leads(*view) => Some(*index),
-            _ => None,
+    /// What an honest sender had on disk before it sent `message`. A leader and a candidate have synced their view;
+    /// only a question whether a vote would be granted, its answer, and the answer to a heartbeat may go before.
+    fn promise(&self, message: &PeerMessage) -> Promise {
+        match *message {
+            PeerMessage::Appended { view, index, .. } if self.leads(view) => match self.log.view(index.0) {
+                Some(entry_view) => Promise::acknowledged(view, index, View(entry_view)),
+                None => Promise::seen_in(view),
+            },
+            PeerMessage::Vote { view, ask: Ask::Will | Ask::HandOver, granted: true, .. } => Promise::voted(view),
+            PeerMessage::Append { view, .. }
+            | PeerMessage::Appended { view, .. }
+            | PeerMessage::Refused { view, .. }
+            | PeerMessage::Heartbeat { view, .. }
+            | PeerMessage::TakeOver { view }
+            | PeerMessage::Vote { view, ask: Ask::Will | Ask::HandOver, .. }
+            | PeerMessage::AskVote { view, ask: Ask::Will | Ask::HandOver, .. } => Promise::seen_in(view),
+            PeerMessage::AskVote { .. }
+            | PeerMessage::Vote { .. }
+            | PeerMessage::HeartbeatSeen { .. }
+            | PeerMessage::AskRead { .. }
+            | PeerMessage::Read { .. } => Promise::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The [`Consensus`] value: what the node calls. What comes back is in `ready.rs`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, HardState, Message, MessageType};
@@ -44,9 +44,6 @@ pub struct Consensus {
     pub(crate) asked: Option<View>,
     /// The last commit that went to all followers by itself.
     pub(crate) announced: u64,
-    /// The highest view, and entry in it, that each peer acknowledged to this node; a vote counts as
-    /// entry 0 of its view.
-    acknowledged: BTreeMap<NodeId, (View, LogIndex)>,
     /// Counts the calls that may change what `admit` checks against.
     pub(crate) stamp: u64,
     clock: Clock,
@@ -164,10 +161,10 @@ impl Consensus {
     pub fn new(config: &Config, restored: Restored, now: Time) -> Result<Self, ConfigError> {
         let ticks = config.ticks()?;
         let start = Configuration::of(config.voters.iter().copied());
-        let Restored { mut log, vote } = restored;
+        let vote = restored.vote();
+        let Restored { mut log, .. } = restored;
         log.set_bytes_max(config.retained_bytes_max);
         log.release(0);
-        let vote = starting_vote(vote, View(log.last_view()));
         let applied = log.applied();
         let hard_state = HardState {
             term: vote.view.0,
@@ -195,7 +192,6 @@ impl Consensus {
             told_vote: vote,
             asked: None,
             announced: applied,
-            acknowledged: BTreeMap::new(),
             stamp: 0,
             clock: Clock::new(now, config.tick, ticks.election_max),
             ticks,
@@ -359,7 +355,6 @@ impl Consensus {
         if admitted.stamp != self.stamp {
             return Err(StaleAdmission);
         }
-        self.note_acknowledged(&admitted);
         if let Some(message) = admitted.message {
             // The engine's errors are dropped proposals and unknown senders, and neither is admitted.
             self.raw.step(message).expect("an admitted message is one that the engine takes");
@@ -512,25 +507,6 @@ impl Consensus {
         others.iter().filter_map(progress).collect()
     }
 
-    /// The most that this node saw `peer` acknowledge as synced, since this node started: a view, and
-    /// the last entry that it acknowledged in it; entry 0 stands for a vote.
-    ///
-    /// A peer that starts again with a log for which [`Restored::reaches`] denies this has lost
-    /// synced data, and must not take part under its old slot.
-    pub fn acknowledged_by(&self, peer: NodeId) -> Option<(View, LogIndex)> {
-        self.acknowledged.get(&peer).copied()
-    }
-
-    fn note_acknowledged(&mut self, admitted: &Admitted) {
-        let Some(from) = admitted.message.as_ref().map(|message| NodeId(message.from)) else { return };
-        let entry = admitted.acknowledges().map(|index| (self.view(), index));
-        let vote = admitted.grants_vote_in().map(|view| (view, LogIndex(0)));
-        if let Some(seen) = entry.or(vote) {
-            let most = self.acknowledged.entry(from).or_insert(seen);
-            *most = seen.max(*most);
-        }
-    }
-
     fn standing(&self) -> Standing<'_> {
         let raft = &self.raw.raft;
         Standing {
@@ -576,16 +552,6 @@ fn is_same(state: &ConfState, configuration: &Configuration) -> bool {
 /// The engine's "no node" as `None`.
 pub(crate) fn node(id: u64) -> Option<NodeId> {
     (id != raft::INVALID_ID).then_some(NodeId(id))
-}
-
-/// The vote to start from. Entries and vote are not one write on disk: after a crash between
-/// them the log can be of a view above the vote's. This node then acknowledged nothing in that
-/// view, so it is there without having voted.
-fn starting_vote(vote: Option<Vote>, last_view: View) -> Vote {
-    match vote {
-        Some(vote) if vote.view >= last_view => vote,
-        _ => Vote { view: last_view, voted_for: None },
-    }
 }
 
 fn engine_config(id: NodeId, ticks: Ticks, applied: u64) -> raft::Config {

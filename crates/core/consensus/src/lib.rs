@@ -78,6 +78,7 @@ mod effect;
 mod format;
 mod log;
 mod misbehaviour;
+mod promise;
 mod reads;
 mod ready;
 mod restored;
@@ -93,6 +94,7 @@ pub use consensus::{
 pub use effect::{Append, Effect, Role, Vote};
 pub use log::RecordsRefused;
 pub use misbehaviour::PeerMisbehaved;
+pub use promise::{Broken, Promise};
 pub use restored::{RestoreError, Restored};
 pub use synod_types::boundary::{EntryKind, LogRecord};
 

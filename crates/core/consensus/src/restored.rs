@@ -124,15 +124,15 @@ impl Restored {
         LogIndex(self.log.applied())
     }
 
-    /// Whether a node with this log and vote can have acknowledged no more than `index` in `view`,
-    /// which a peer saw it acknowledge (`Consensus::acknowledged_by`). If not, its disk lost synced
-    /// data or was rolled back.
-    ///
-    /// A view is synced before anything in it is acknowledged, and within a view a log only grows.
-    /// In a later view entries may have been replaced, so there the log's length says nothing.
-    pub fn reaches(&self, view: View, index: LogIndex) -> bool {
-        let reached = self.vote.map_or(View(0), |vote| vote.view).max(self.last().1);
-        reached > view || (reached == view && self.last().0 >= index)
+    /// The vote to start from. Entries and vote are not one write on disk: after a crash between them the log can be
+    /// of a view above the vote's. This node then acknowledged nothing in that view, so it is there without having
+    /// voted.
+    pub fn vote(&self) -> Vote {
+        let (_, last_view) = self.last();
+        match self.vote {
+            Some(vote) if vote.view >= last_view => vote,
+            _ => Vote { view: last_view, voted_for: None },
+        }
     }
 
     /// The view of entry `index`, if the log reaches there.

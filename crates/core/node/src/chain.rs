@@ -10,6 +10,7 @@ use synod_types::boundary::LogRecord;
 use synod_types::{Digest, LogIndex, View};
 
 use crate::requests::ageing;
+use crate::synced::LogEnd;
 
 /// One entry of the log, checked.
 #[derive(Clone, Debug)]
@@ -66,6 +67,12 @@ impl Chain {
     /// The last entry of the log.
     pub fn last(&self) -> &Position {
         self.positions.back().expect("the committed position never leaves")
+    }
+
+    /// The index and the view of the last entry.
+    pub fn end(&self) -> LogEnd {
+        let tip = &self.last().tip;
+        (tip.index, tip.entry_view)
     }
 
     /// The entry at `index`; `None` if it is below the last committed one or above the last one.

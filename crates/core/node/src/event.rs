@@ -309,16 +309,16 @@ pub enum StopReason {
         /// The index of that entry.
         own_index: u64,
     },
-    /// A peer saw this node vote in a later view than its disk remembers.
+    /// A peer saw this node vote or speak in a later view than its disk remembers, or give a vote that it does not.
     #[error(
-        "the disk of node {node} was rolled back: node {witness} saw its vote in view {seen_view}, it remembers view {own_view}"
+        "the disk of node {node} was rolled back: node {witness} saw it vote or speak in view {seen_view}, which its vote record of view {own_view} does not hold"
     )]
     VoteRolledBack {
         /// This node.
         node: NodeId,
         /// The peer that saw more.
         witness: NodeId,
-        /// The view of the vote.
+        /// The view in which it was seen.
         seen_view: u64,
         /// The view on disk.
         own_view: u64,

@@ -30,24 +30,10 @@ impl Node {
         if !self.check_new_entries(now, from, &admitted) {
             return;
         }
-        self.remember(from, &admitted);
+        self.memory.note(from, admitted.promise());
         let Engine::Running(consensus) = &mut self.engine else { unreachable!("the engine runs, as just seen") };
         consensus.step(admitted).expect("nothing happened since it was admitted");
         self.work_off_effects(now);
-    }
-
-    /// Notes what a peer's word commits it to, for when it restarts and asks.
-    fn remember(&mut self, from: NodeId, admitted: &Admitted) {
-        let Engine::Running(consensus) = &self.engine else { return };
-        let memory = self.memory.of(from);
-        if let Some(index) = admitted.acknowledges()
-            && let Some(view) = consensus.view_at(index)
-        {
-            memory.saw_log_end(view, index);
-        }
-        if let Some(view) = admitted.grants_vote_in() {
-            memory.saw_vote(view);
-        }
     }
 
     /// Checks the entries that a message would add, one after the other, on the chain where they join it.
@@ -83,10 +69,6 @@ impl Node {
 
     /// Newer entries replaced ours: the layers above them go, and those who waited for them wait for the next block.
     pub(crate) fn on_truncated(&mut self, from: LogIndex) {
-        let last = &self.chain.last().tip;
-        self.kept.cuts(from, last.entry_view, last.index);
-        // The append that does it follows, and says its ticket.
-        self.cut_by = Ticket(u64::MAX);
         let mut lost = Vec::new();
         let mut truncated = false;
         while let Some(layer) = self.layers.pop_from(from) {
@@ -97,6 +79,7 @@ impl Node {
             lost.splice(0..0, done.chain(readers));
         }
         self.chain.truncate(from);
+        self.synced.cut(self.chain.end());
         if truncated {
             let to = self.layers.last_mut().map_or(self.history.committed().seqno, |layer| layer.upto.seqno);
             self.actions.push_back(Action::Worker(ToWorker::Truncate { to }));
@@ -130,12 +113,14 @@ impl Node {
     fn vote_record(&mut self, append: &Append) -> Option<Bytes> {
         self.kept.vote = append.vote.unwrap_or(self.kept.vote);
         self.kept.appended(&append.records);
-        if append.truncate_from.is_some() {
-            self.cut_by = Ticket(append.number);
+        self.kept.synced = self.synced.end();
+        self.synced.appended(Ticket(append.number), self.chain.end());
+        if let (Some(latecomers), Some(vote)) = (&mut self.latecomers, append.vote) {
+            latecomers.spoke_in(vote.view);
         }
         let is_due = append.vote.is_some()
             || append.truncate_from.is_some()
-            || append.records.iter().any(|record| record.kind == EntryKind::Engine);
+            || append.records.iter().any(|record| record.kind != EntryKind::Block);
         is_due.then(|| self.seals.seal_vote(&self.kept))
     }
 

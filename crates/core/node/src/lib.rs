@@ -30,6 +30,7 @@ pub mod genesis;
 pub mod government;
 mod history;
 mod inbox;
+mod latecomers;
 mod layers;
 mod leader;
 mod node;
@@ -42,6 +43,7 @@ mod requests;
 mod resume;
 mod sealing;
 mod start;
+mod synced;
 mod vote_record;
 
 pub use clocks::BLOCK_TIME_AHEAD_MAX;

@@ -1,12 +1,11 @@
 //! The node: joins consensus, ledger, governance and the worker into one deterministic value.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
-use synod_consensus::{Consensus, Effect, Restored};
-use synod_types::boundary::Ticket;
+use synod_consensus::{Consensus, Effect, Promise, Restored};
 use synod_types::{Encode, NodeId, Time, TxId, Untrusted, View, limits};
 
 use crate::chain::Chain;
@@ -15,14 +14,16 @@ use crate::event::{Action, Event, Response, Role, Status, StopReason};
 use crate::government::Government;
 use crate::history::History;
 use crate::inbox::{Inbox, Origin};
+use crate::latecomers::Latecomers;
 use crate::layers::Layers;
 use crate::leader::Leadership;
-use crate::peer::{Held, PeerMessage};
+use crate::peer::PeerMessage;
 use crate::probe::Probe;
 use crate::reads::Reads;
 use crate::requests::RequestTable;
-use crate::resume::{Memory, Resuming, check_held};
+use crate::resume::{Memory, Resuming, Standing};
 use crate::sealing::Seals;
+use crate::synced::Synced;
 use crate::vote_record::VoteRecord;
 
 /// One node of a network, without its worker, its disk and its sockets.
@@ -51,12 +52,12 @@ pub struct Node {
     pub(crate) inbox: Inbox,
     pub(crate) reads: Reads,
     pub(crate) memory: Memory,
-    /// Peers that have not said what they remember of this node.
-    pub(crate) unheard: BTreeSet<NodeId>,
+    /// Peers that have not said what they remember of this node; `None` until it takes part.
+    pub(crate) latecomers: Option<Latecomers>,
     /// What is kept beside the log.
     pub(crate) kept: VoteRecord,
-    /// The append that carries out [`VoteRecord::cut`].
-    pub(crate) cut_by: Ticket,
+    /// How far the log is on disk.
+    pub(crate) synced: Synced,
     pub(crate) rng: ChaCha20Rng,
     pub(crate) probe: Box<dyn Probe>,
     pub(crate) actions: VecDeque<Action>,
@@ -103,7 +104,7 @@ impl Node {
             }),
             Event::Query { token, query } => self.on_query(now, token, query),
             Event::Executed(executed) => self.on_executed(executed),
-            Event::Persisted(ticket) => self.on_persisted(ticket),
+            Event::Persisted(ticket) => self.on_persisted(now, ticket),
             Event::LedgerRead { ticket, records } => self.on_ledger_read(now, ticket, records),
             Event::Timeout => {}
             Event::Shutdown => self.on_shutdown(now),
@@ -127,8 +128,9 @@ impl Node {
             Engine::Resuming { resuming, .. } => Some(resuming.wakes_at()),
             Engine::Running(consensus) => consensus.poll_timeout(),
         };
-        let opens_at = self.reads.opens_at();
-        [engine, self.block_closes_at(), self.expiry_at, self.stopping, opens_at].into_iter().flatten().min()
+        let others =
+            [self.block_closes_at(), self.expiry_at, self.stopping, self.reads.opens_at(), self.synced.tell_at()];
+        others.into_iter().chain([engine]).flatten().min()
     }
 
     /// How the node is.
@@ -164,8 +166,7 @@ impl Node {
             Engine::Idle => {}
             Engine::Resuming { resuming, .. } => {
                 if resuming.is_time_to_ask(now) {
-                    let held = resuming.held();
-                    self.ask_all(held);
+                    self.ask_all();
                 }
             }
             Engine::Running(consensus) => consensus.handle_timeout(now),
@@ -177,6 +178,7 @@ impl Node {
         if self.stopping.is_some_and(|at| at <= now) {
             self.stop(StopReason::Shutdown);
         }
+        self.tell_synced_if_due(now);
         self.open_next_read();
     }
 
@@ -210,6 +212,9 @@ impl Node {
 
     fn on_role_changed(&mut self, now: Time, role: synod_consensus::Role, view: View, leader: Option<NodeId>) {
         self.stop_leading();
+        if let (Some(latecomers), Some(_)) = (&mut self.latecomers, leader) {
+            latecomers.spoke_in(view);
+        }
         if role == synod_consensus::Role::Leader {
             self.start_leading(now, view);
         }
@@ -217,14 +222,6 @@ impl Node {
             self.stop(StopReason::Shutdown);
         }
         self.inbox.recall(now, leader.map(|leader| (leader, view)));
-    }
-
-    fn on_persisted(&mut self, ticket: Ticket) {
-        if ticket >= self.cut_by {
-            self.kept.cut = None;
-        }
-        let Engine::Running(consensus) = &mut self.engine else { panic!("nothing is appended before the node runs") };
-        consensus.persisted(ticket.0);
     }
 
     /// Sends a message. A larger one than the receiver takes would cost the channel, again and again.
@@ -236,13 +233,13 @@ impl Node {
 
     fn on_peer_connected(&mut self, peer: NodeId) {
         self.inbox.recall_from(peer);
-        let held = match &self.engine {
-            Engine::Idle => return,
-            Engine::Resuming { resuming, .. } => resuming.held(),
-            Engine::Running(_) if !self.unheard.contains(&peer) => return,
-            Engine::Running(consensus) => held(consensus),
-        };
-        self.send(peer, &PeerMessage::Resume { held });
+        // First of all on a new channel, so that the peer has seen nothing yet of this node's present life.
+        if self.latecomers.as_ref().is_none_or(|latecomers| latecomers.includes(peer)) {
+            self.send(peer, &PeerMessage::Resume);
+        }
+        if matches!(self.engine, Engine::Running(_)) {
+            self.send(peer, &self.synced_message());
+        }
     }
 
     fn on_peer_closed(&mut self, peer: NodeId) {
@@ -264,31 +261,29 @@ impl Node {
             PeerMessage::ForwardReply(responses) => {
                 responses.into_iter().for_each(|response| self.on_forward_reply(from, response));
             }
-            PeerMessage::Resume { held: _ } => {
-                let resuming = !matches!(self.engine, Engine::Running(_));
-                let seen = *self.memory.of(from);
-                self.send(from, &PeerMessage::Remembered { resuming, seen });
-            }
-            PeerMessage::Remembered { resuming: _, seen } => self.on_remembered(now, from, seen),
+            PeerMessage::Resume => self.send(from, &PeerMessage::Remembered(self.memory.of(from))),
+            PeerMessage::Remembered(promise) => self.on_remembered(now, from, promise),
+            PeerMessage::Synced { view, index } => self.memory.note(from, Promise::acknowledged(view, index, view)),
         }
     }
 
-    fn ask_all(&mut self, held: Held) {
+    fn ask_all(&mut self) {
         let peers: Vec<_> = self.seals.peers().collect();
         for peer in peers {
-            self.send(peer, &PeerMessage::Resume { held });
+            self.send(peer, &PeerMessage::Resume);
         }
     }
 
-    fn on_remembered(&mut self, now: Time, from: NodeId, seen: Held) {
-        let checked = match &mut self.engine {
-            Engine::Idle => Ok(()),
-            Engine::Resuming { resuming, .. } => resuming.heard(now, from, seen),
-            // Its answer comes late. What it saw since this node runs is in this node's log, or was replaced in it.
-            Engine::Running(consensus) if self.unheard.remove(&from) => {
-                check_held(self.id, held(consensus), from, seen)
+    fn on_remembered(&mut self, now: Time, from: NodeId, seen: Promise) {
+        let checked = match (&mut self.engine, &mut self.latecomers) {
+            (Engine::Resuming { resuming, .. }, _) => resuming.heard(now, from, seen),
+            (Engine::Running(consensus), Some(latecomers)) => {
+                let (index, view) = consensus.last();
+                let view_at = |index| consensus.view_at(index);
+                let standing = Standing { node: self.id, vote: self.kept.vote, last: (index, view), view_at: &view_at };
+                latecomers.heard(&standing, from, seen)
             }
-            Engine::Running(_) => Ok(()),
+            (Engine::Idle | Engine::Running(_), _) => Ok(()),
         };
         if let Err(reason) = checked {
             self.stop(reason);
@@ -301,16 +296,12 @@ impl Node {
             return;
         }
         let (config, restored) = *restored.take().expect("a node resumes once");
-        self.unheard = self.seals.peers().filter(|peer| !resuming.answered().contains(peer)).collect();
+        let (disk, heard) = resuming.confirmed();
+        let unheard = self.seals.peers().filter(|peer| !heard.contains(peer)).collect();
+        self.latecomers = Some(Latecomers::new(unheard, disk));
         let consensus = Consensus::new(&config, restored, now).expect("the configuration was checked at start");
         self.engine = Engine::Running(Box::new(consensus));
     }
-}
-
-/// How far a running node is: what it acknowledged and voted is never beyond that.
-fn held(consensus: &Consensus) -> Held {
-    let (index, view) = consensus.last();
-    Held { view, index, voted: consensus.view() }
 }
 
 const fn role(role: synod_consensus::Role) -> Role {

@@ -3,6 +3,7 @@
 //! Consensus messages are one kind among others and stay opaque here: [`synod_consensus`] checks them.
 
 use bytes::Bytes;
+use synod_consensus::Promise;
 use synod_types::codec::DecodeReason;
 use synod_types::{
     ActorId, AdapterId, Decode, DecodeError, Decoder, Encode, Encoder, LogIndex, RequestId, TxId, View, limits,
@@ -22,63 +23,16 @@ pub enum PeerMessage {
     /// Answers to forwarded writes.
     ForwardReply(Vec<Response>),
     /// A restarted node asks what its peers remember of it.
-    Resume {
-        /// What its disk holds.
-        held: Held,
+    Resume,
+    /// The answer to [`PeerMessage::Resume`]: all that the answering node saw the other promise since it started itself.
+    Remembered(Promise),
+    /// A node tells how far its log is synced.
+    Synced {
+        /// The view of the last entry.
+        view: View,
+        /// The index of the last entry.
+        index: LogIndex,
     },
-    /// The answer to [`PeerMessage::Resume`].
-    Remembered {
-        /// Whether the answering node is itself still resuming, and so remembers nothing.
-        resuming: bool,
-        /// The most that the answering node saw the other acknowledge and vote for.
-        seen: Held,
-    },
-}
-
-/// How far a node's disk, or another node's memory of it, reaches. Ordered by view first: a log's end
-/// only ever moves up in this order, because only an entry of a later view replaces others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// The view of the last entry.
-    pub view: View,
-    /// The index of the last entry.
-    pub index: LogIndex,
-    /// The last view in which the node voted or which it acknowledged.
-    pub voted: View,
-}
-
-impl Held {
-    /// The end of the log, in the order in which it only moves up.
-    pub const fn log_end(&self) -> (u64, u64) {
-        (self.view.0, self.index.0)
-    }
-
-    /// Takes in that the log's end was seen at `index`, an entry of `view`.
-    pub fn saw_log_end(&mut self, view: View, index: LogIndex) {
-        if (view.0, index.0) > self.log_end() {
-            (self.view, self.index) = (view, index);
-        }
-    }
-
-    /// Takes in a vote.
-    pub fn saw_vote(&mut self, view: View) {
-        self.voted = self.voted.max(view);
-    }
-}
-
-impl Encode for Held {
-    fn encode(&self, out: &mut Encoder) {
-        self.view.encode(out);
-        self.index.encode(out);
-        self.voted.encode(out);
-    }
-}
-
-impl Decode for Held {
-    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        input.reading("log end of a node");
-        Ok(Self { view: View::decode(input)?, index: LogIndex::decode(input)?, voted: View::decode(input)? })
-    }
 }
 
 impl Encode for PeerMessage {
@@ -96,14 +50,15 @@ impl Encode for PeerMessage {
                 2u8.encode(out);
                 out.list(responses);
             }
-            Self::Resume { held } => {
-                3u8.encode(out);
-                held.encode(out);
-            }
-            Self::Remembered { resuming, seen } => {
+            Self::Resume => 3u8.encode(out),
+            Self::Remembered(promise) => {
                 4u8.encode(out);
-                resuming.encode(out);
-                seen.encode(out);
+                promise.encode(out);
+            }
+            Self::Synced { view, index } => {
+                5u8.encode(out);
+                view.encode(out);
+                index.encode(out);
             }
         }
     }
@@ -120,8 +75,9 @@ impl PeerMessage {
             0 => return Ok(Self::Consensus(bytes.slice(1..))),
             1 => Self::Forward(input.reading("forwarded requests").list(FORWARDED_MAX)?),
             2 => Self::ForwardReply(input.reading("forwarded answers").list(FORWARDED_MAX)?),
-            3 => Self::Resume { held: Held::decode(&mut input)? },
-            4 => Self::Remembered { resuming: bool::decode(&mut input)?, seen: Held::decode(&mut input)? },
+            3 => Self::Resume,
+            4 => Self::Remembered(Promise::decode(&mut input)?),
+            5 => Self::Synced { view: View::decode(&mut input)?, index: LogIndex::decode(&mut input)? },
             _ => return Err(input.error(DecodeReason::ValueNotAllowed)),
         };
         input.finish()?;
@@ -196,7 +152,6 @@ mod tests {
             calls: vec![Bytes::from_static(b"a"), Bytes::new()],
         };
         let answer = Answer { txid: "2.14".parse().unwrap(), replies: vec![Reply::text(200, "done").with_writes()] };
-        let held = Held { view: View(2), index: LogIndex(9), voted: View(3) };
         vec![
             PeerMessage::Consensus(Bytes::from_static(b"engine")),
             PeerMessage::Forward(vec![request]),
@@ -204,8 +159,9 @@ mod tests {
                 Response { token: 7, result: Ok(answer) },
                 Response { token: 8, result: Err(Refusal::TooManyPending) },
             ]),
-            PeerMessage::Resume { held },
-            PeerMessage::Remembered { resuming: true, seen: held },
+            PeerMessage::Resume,
+            PeerMessage::Remembered(Promise::acknowledged(View(3), LogIndex(9), View(2))),
+            PeerMessage::Synced { view: View(3), index: LogIndex(9) },
         ]
     }
 
@@ -226,16 +182,5 @@ mod tests {
             let longer = [&whole[..], &[0]].concat();
             assert!(PeerMessage::from_bytes(&longer.into()).is_err(), "{message:?} lengthened");
         }
-    }
-
-    #[test]
-    fn a_log_end_of_a_later_view_is_further_even_at_a_lower_index() {
-        let mut seen = Held { view: View(2), index: LogIndex(9), voted: View(2) };
-        seen.saw_log_end(View(2), LogIndex(8));
-        assert_eq!(seen.log_end(), (2, 9));
-        seen.saw_log_end(View(3), LogIndex(5));
-        assert_eq!(seen.log_end(), (3, 5));
-        seen.saw_vote(View(1));
-        assert_eq!(seen.voted, View(2));
     }
 }

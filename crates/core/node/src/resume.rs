@@ -8,22 +8,20 @@
 //! [`LAST_ANSWERS_WAIT`] has passed; and if nobody saw more than the disk holds. Whoever has not
 //! answered by then is asked again when its channel stands: better late than never.
 //!
-//! It takes all, not a quorum, because an acknowledgement is seen by the leader only: any other peer
-//! would let a rolled-back disk in. If all start together, nobody remembers anything and they simply
-//! elect: SECURITY.md states what a quorum of rolled-back disks could do.
+//! It takes all, not a quorum, because an acknowledgement is seen by the leader at once and by the others only a
+//! little later. If all start together, nobody remembers anything and they simply elect: SECURITY.md states
+//! what a quorum of rolled-back disks could do.
 //!
-//! A crash must not make an honest disk look like one that was rolled back. Everything acknowledged is
-//! synced before, and only one thing ever takes it away: a newer leader's entries replace it. If the
-//! node crashes after the old entries were cut off and before the new ones are there, its log ends
-//! earlier than peers saw. So what is about to be cut is noted first, in the vote record, see [`Cut`].
+//! A crash must not make an honest disk look like one that was rolled back: see [`Promise`] for what is compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use synod_types::{Decode, DecodeError, Decoder, Encode, Encoder, LogIndex, NodeId, Time, View};
+use synod_consensus::{Broken, Promise, Vote};
+use synod_types::{LogIndex, NodeId, Time, View};
 
 use crate::event::StopReason;
-use crate::peer::Held;
+use crate::synced::LogEnd;
 
 /// How often a starting node asks again: a question may be lost with its channel.
 pub const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -32,60 +30,99 @@ pub const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// within this time if the peer is there, and a start while a peer is down takes this much longer.
 pub const LAST_ANSWERS_WAIT: Duration = Duration::from_secs(1);
 
-/// What this node saw of the others, since it started.
+/// What this node saw the others promise, since it started.
 #[derive(Debug, Default)]
-pub struct Memory(BTreeMap<NodeId, Held>);
+pub struct Memory(BTreeMap<NodeId, Promise>);
 
 impl Memory {
-    /// What was seen of `node`, to be added to.
-    pub fn of(&mut self, node: NodeId) -> &mut Held {
-        self.0.entry(node).or_default()
+    /// What `node` promised.
+    pub fn of(&self, node: NodeId) -> Promise {
+        self.0.get(&node).copied().unwrap_or_default()
+    }
+
+    /// Notes what `node` promised besides.
+    pub fn note(&mut self, node: NodeId, promise: Promise) {
+        self.0.entry(node).or_default().add(promise);
     }
 }
 
-/// A part of the log that a newer leader's entries replace, noted before it is cut off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// The first entry that is replaced.
-    pub from: LogIndex,
-    /// The view of the last one.
-    pub view: View,
-    /// The index of the last one.
-    pub index: LogIndex,
+/// The vote and the log that a node can be held to: its disk's at a start, its own while it runs.
+pub struct Standing<'a> {
+    /// This node.
+    pub node: NodeId,
+    /// Its vote.
+    pub vote: Vote,
+    /// The end of its log.
+    pub last: LogEnd,
+    /// The views of its log's entries.
+    pub view_at: &'a dyn Fn(LogIndex) -> Option<View>,
 }
 
-impl Cut {
-    /// This cut and one before it that may not be on disk yet, as one.
-    #[must_use]
-    pub fn after(self, before: Option<Self>) -> Self {
-        let Some(before) = before else { return self };
-        let end = |cut: &Self| (cut.view, cut.index);
-        let (view, index) = end(&self).max(end(&before));
-        Self { from: self.from.min(before.from), view, index }
-    }
-
-    /// What a disk counts as holding: if its log still reaches up to the cut, also what was cut off.
-    #[must_use]
-    pub fn excuse(self, mut held: Held) -> Held {
-        if held.index.next() >= self.from {
-            held.saw_log_end(self.view, self.index);
+impl Standing<'_> {
+    /// Compares what this node holds with what `witness` saw it promise.
+    ///
+    /// # Errors
+    /// If it does not hold what it promised.
+    pub fn check(&self, witness: NodeId, seen: Promise) -> Result<(), StopReason> {
+        let (node, own_view) = (self.node, self.vote.view.0);
+        match seen.broken_by(witness, self.vote, self.view_at) {
+            None => Ok(()),
+            Some(Broken::Entry) => Err(StopReason::DiskRolledBack {
+                node,
+                witness,
+                seen_view: seen.entry_view.0,
+                seen_index: seen.index.0,
+                own_view: self.last.1.0,
+                own_index: self.last.0.0,
+            }),
+            Some(Broken::View) => Err(StopReason::VoteRolledBack { node, witness, seen_view: seen.view.0, own_view }),
+            Some(Broken::Vote) => Err(StopReason::VoteRolledBack { node, witness, seen_view: seen.voted.0, own_view }),
         }
-        held
     }
 }
 
-impl Encode for Cut {
-    fn encode(&self, out: &mut Encoder) {
-        self.from.encode(out);
-        self.view.encode(out);
-        self.index.encode(out);
-    }
+/// What a disk held at a start.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// The vote.
+    pub vote: Vote,
+    /// From which entry on the log is of which view.
+    runs: Vec<(LogIndex, View)>,
+    last: LogIndex,
 }
 
-impl Decode for Cut {
-    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        input.reading("cut of a log");
-        Ok(Self { from: LogIndex::decode(input)?, view: View::decode(input)?, index: LogIndex::decode(input)? })
+impl Disk {
+    /// A disk with a log of one entry.
+    pub fn new((index, view): LogEnd) -> Self {
+        Self { vote: Vote::default(), runs: vec![(index, view)], last: index }
+    }
+
+    /// The next entry of the log.
+    pub fn push(&mut self, (index, view): LogEnd) {
+        self.last = index;
+        if self.last().1 != view {
+            self.runs.push((index, view));
+        }
+    }
+
+    /// The end of the log.
+    pub fn last(&self) -> LogEnd {
+        (self.last, self.runs.last().expect("a log holds at least the genesis block").1)
+    }
+
+    /// The view of entry `index`, if the log reaches there.
+    pub fn view_at(&self, index: LogIndex) -> Option<View> {
+        let after = self.runs.partition_point(|(first, _)| *first <= index);
+        after.checked_sub(1).filter(|_| index <= self.last).map(|run| self.runs[run].1)
+    }
+
+    /// Compares the disk of `node` with what `witness` saw that node promise.
+    ///
+    /// # Errors
+    /// If the disk does not hold what was promised.
+    pub fn check(&self, node: NodeId, witness: NodeId, seen: Promise) -> Result<(), StopReason> {
+        let view_at = |index| self.view_at(index);
+        Standing { node, vote: self.vote, last: self.last(), view_at: &view_at }.check(witness, seen)
     }
 }
 
@@ -93,7 +130,7 @@ impl Decode for Cut {
 #[derive(Debug)]
 pub struct Resuming {
     node: NodeId,
-    held: Held,
+    disk: Disk,
     nodes: usize,
     heard: BTreeSet<NodeId>,
     /// When those heard and this node became a quorum.
@@ -102,22 +139,17 @@ pub struct Resuming {
 }
 
 impl Resuming {
-    /// A start of `node`, one of `nodes`, whose disk holds `held`.
-    pub fn new(now: Time, node: NodeId, nodes: usize, held: Held) -> Self {
-        Self { node, held, nodes, heard: BTreeSet::new(), quorum_at: None, ask_at: now }
-    }
-
-    /// What the disk holds.
-    pub const fn held(&self) -> Held {
-        self.held
+    /// A start of `node`, one of `nodes`, from `disk`.
+    pub const fn new(now: Time, node: NodeId, nodes: usize, disk: Disk) -> Self {
+        Self { node, disk, nodes, heard: BTreeSet::new(), quorum_at: None, ask_at: now }
     }
 
     /// Takes in what `peer` remembers.
     ///
     /// # Errors
     /// If the peer saw more than the disk holds.
-    pub fn heard(&mut self, now: Time, peer: NodeId, seen: Held) -> Result<(), StopReason> {
-        check_held(self.node, self.held, peer, seen)?;
+    pub fn heard(&mut self, now: Time, peer: NodeId, seen: Promise) -> Result<(), StopReason> {
+        self.disk.check(self.node, peer, seen)?;
         self.heard.insert(peer);
         if self.heard.len() + 1 > self.nodes / 2 {
             self.quorum_at.get_or_insert(now);
@@ -130,9 +162,9 @@ impl Resuming {
         self.heard.len() + 1 == self.nodes || self.quorum_at.is_some_and(|at| now >= at.after(LAST_ANSWERS_WAIT))
     }
 
-    /// The peers that have answered.
-    pub const fn answered(&self) -> &BTreeSet<NodeId> {
-        &self.heard
+    /// What the disk held, and which peers have confirmed it.
+    pub fn confirmed(&self) -> (Disk, &BTreeSet<NodeId>) {
+        (self.disk.clone(), &self.heard)
     }
 
     /// Whether it is time to ask; if so, the next time is set.
@@ -150,85 +182,74 @@ impl Resuming {
     }
 }
 
-/// Compares what `node` holds with what `witness` saw of it.
-///
-/// # Errors
-/// If the witness saw more.
-pub fn check_held(node: NodeId, own: Held, witness: NodeId, seen: Held) -> Result<(), StopReason> {
-    if seen.log_end() > own.log_end() {
-        return Err(StopReason::DiskRolledBack {
-            node,
-            witness,
-            seen_view: seen.view.0,
-            seen_index: seen.index.0,
-            own_view: own.view.0,
-            own_index: own.index.0,
-        });
-    }
-    if seen.voted > own.voted {
-        return Err(StopReason::VoteRolledBack { node, witness, seen_view: seen.voted.0, own_view: own.voted.0 });
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const fn held(view: u64, index: u64, voted: u64) -> Held {
-        Held { view: View(view), index: LogIndex(index), voted: View(voted) }
+    /// A disk whose log holds entries up to `index` of view 2, and whose vote is of view 3.
+    fn disk(index: u64) -> Disk {
+        let mut disk = Disk::new((LogIndex(1), View(1)));
+        (2..=index).for_each(|index| disk.push((LogIndex(index), View(2))));
+        disk.vote = Vote { view: View(3), voted_for: Some(NodeId(3)) };
+        disk
+    }
+
+    const fn acknowledged(view: u64, index: u64) -> Promise {
+        Promise::acknowledged(View(view), LogIndex(index), View(2))
     }
 
     #[test]
     fn a_node_resumes_when_all_have_spoken_or_a_quorum_has_and_time_passed() {
         let later = Time(0).after(LAST_ANSWERS_WAIT);
         for (nodes, quorum) in [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2)] {
-            let mut resuming = Resuming::new(Time(0), NodeId(1), nodes, held(2, 9, 3));
+            let mut resuming = Resuming::new(Time(0), NodeId(1), nodes, disk(9));
             for peers in 0..nodes {
                 let all = peers + 1 == nodes;
                 assert_eq!(resuming.is_confirmed(Time(1)), all, "{nodes} nodes, {peers} peers");
                 assert_eq!(resuming.is_confirmed(later), all || peers >= quorum, "{nodes} nodes, {peers} peers");
                 let peer = NodeId(2 + peers as u64);
-                resuming.heard(Time(0), peer, held(2, 9, 3)).unwrap();
-                resuming.heard(Time(0), peer, held(0, 0, 0)).unwrap();
+                resuming.heard(Time(0), peer, acknowledged(3, 9)).unwrap();
+                resuming.heard(Time(0), peer, Promise::default()).unwrap();
             }
         }
     }
 
     #[test]
     fn a_node_wakes_to_ask_and_to_go_on_without_the_last_answers() {
-        let mut resuming = Resuming::new(Time(0), NodeId(1), 3, held(2, 9, 3));
+        let mut resuming = Resuming::new(Time(0), NodeId(1), 3, disk(9));
         assert_eq!(resuming.wakes_at(), Time(0));
         assert!(resuming.is_time_to_ask(Time(0)) && !resuming.is_time_to_ask(Time(1)));
-        resuming.heard(Time(5), NodeId(2), held(0, 0, 0)).unwrap();
+        resuming.heard(Time(5), NodeId(2), Promise::default()).unwrap();
         assert_eq!(resuming.wakes_at(), Time(0).after(ASK_AGAIN_AFTER));
         assert!(resuming.is_time_to_ask(Time(4).after(LAST_ANSWERS_WAIT)));
         assert_eq!(resuming.wakes_at(), Time(5).after(LAST_ANSWERS_WAIT));
     }
 
     #[test]
-    fn a_crash_between_cut_and_write_is_no_roll_back_and_no_excuse_for_one() {
-        let cut = Cut { from: LogIndex(8), view: View(2), index: LogIndex(9) };
-        assert_eq!(cut.excuse(held(2, 7, 3)), held(2, 9, 3), "cut, and nothing written");
-        assert_eq!(cut.excuse(held(3, 8, 3)), held(3, 8, 3), "the first of the new entries is there");
-        assert_eq!(cut.excuse(held(2, 6, 3)), held(2, 6, 3), "more is missing than was cut");
-        let second = Cut { from: LogIndex(5), view: View(3), index: LogIndex(8) };
-        let both = Cut { from: LogIndex(5), view: View(3), index: LogIndex(8) };
-        assert_eq!(second.after(Some(cut)), both);
-        assert_eq!(cut.after(None), cut);
+    fn a_disk_knows_the_view_of_each_entry() {
+        let mut disk = disk(3);
+        disk.push((LogIndex(4), View(5)));
+        let views: Vec<_> = (0..=5).map(|index| disk.view_at(LogIndex(index)).map(|view| view.0)).collect();
+        assert_eq!(views, [None, Some(1), Some(2), Some(2), Some(5), None]);
+        assert_eq!(disk.last(), (LogIndex(4), View(5)));
     }
 
     #[test]
     fn a_disk_that_holds_less_than_a_peer_saw_is_refused_by_name() {
-        let mut resuming = Resuming::new(Time(0), NodeId(1), 3, held(2, 9, 3));
+        let mut resuming = Resuming::new(Time(0), NodeId(1), 3, disk(9));
         assert!(matches!(
-            resuming.heard(Time(0), NodeId(2), held(2, 10, 3)),
+            resuming.heard(Time(0), NodeId(2), acknowledged(3, 10)),
             Err(StopReason::DiskRolledBack { node: NodeId(1), witness: NodeId(2), seen_index: 10, own_index: 9, .. })
         ));
-        assert!(matches!(
-            resuming.heard(Time(0), NodeId(3), held(1, 30, 4)),
-            Err(StopReason::VoteRolledBack { witness: NodeId(3), seen_view: 4, own_view: 3, .. })
-        ));
+        for (witness, seen) in [(2, Promise::seen_in(View(4))), (2, acknowledged(4, 3)), (2, Promise::voted(View(3)))] {
+            assert!(
+                matches!(
+                    resuming.heard(Time(0), NodeId(witness), seen),
+                    Err(StopReason::VoteRolledBack { witness: NodeId(2), own_view: 3, .. })
+                ),
+                "{seen:?}"
+            );
+        }
         assert!(!resuming.is_confirmed(Time(u64::MAX)));
     }
 }

@@ -6,7 +6,7 @@
 //!  finish(now, vote)                   the node: it asks its peers before it takes part
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use synod_consensus::{ConfigError, RestoreError, Restored};
 use synod_crypto::{NodeKey, ServiceKey, SessionKeys};
 use synod_kv::WriteSet;
 use synod_ledger::GenesisPublic;
-use synod_types::boundary::{EntryKind, LogRecord, Ticket};
+use synod_types::boundary::{EntryKind, LogRecord};
 use synod_types::{Decode, LogIndex, NodeId, Time, Untrusted, View};
 use synod_worker::{Apply, ToWorker};
 
@@ -27,13 +27,13 @@ use crate::history::History;
 use crate::inbox::Inbox;
 use crate::layers::Layers;
 use crate::node::{Engine, Node};
-use crate::peer::Held;
 use crate::probe::NoProbe;
 use crate::reads::Reads;
 use crate::requests::RequestTable;
-use crate::resume::{Memory, Resuming};
+use crate::resume::{Disk, Memory, Resuming};
 use crate::sealing::{CheckRefused, Seals};
-use crate::vote_record::VoteRecord;
+use crate::synced::Synced;
+use crate::vote_record::{OutOfStep, VoteRecord};
 
 /// What a node is told at its start.
 #[derive(Debug)]
@@ -95,6 +95,26 @@ pub enum StartError {
         /// The first of them.
         index: LogIndex,
     },
+    /// The log is older than the vote record beside it.
+    #[error("the disk of node {node} was rolled back: its log lacks entry {index} of view {view}, which it had synced")]
+    LogRolledBack {
+        /// This node.
+        node: NodeId,
+        /// The entry that the log held when the vote record was written.
+        index: LogIndex,
+        /// Its view.
+        view: View,
+    },
+    /// The vote record is older than the log beside it.
+    #[error("the disk of node {node} was rolled back: its vote record is of view {view}, its log of view {log_view}")]
+    VoteRecordRolledBack {
+        /// This node.
+        node: NodeId,
+        /// The view of the record.
+        view: View,
+        /// The view of the log's last entry.
+        log_view: View,
+    },
     /// The slot's credential is not the one that the genesis document names.
     #[error("the credential at hand is not that of slot {node}")]
     Credential {
@@ -107,6 +127,7 @@ pub enum StartError {
 pub struct Start {
     node: Node,
     restored: Restored,
+    disk: Disk,
     times: Option<Times>,
     retained_bytes_max: Option<usize>,
 }
@@ -145,9 +166,9 @@ impl Start {
             inbox: Inbox::default(),
             reads: Reads::default(),
             memory: Memory::default(),
-            unheard: BTreeSet::new(),
+            latecomers: None,
             kept: VoteRecord::default(),
-            cut_by: Ticket::default(),
+            synced: Synced::new((position.tip.index, position.tip.entry_view)),
             rng: ChaCha20Rng::from_seed(config.seed),
             probe: Box::new(NoProbe),
             actions: VecDeque::new(),
@@ -162,7 +183,8 @@ impl Start {
         node.actions.push_back(Action::Worker(ToWorker::Apply(apply)));
         node.actions.push_back(Action::Worker(ToWorker::Commit { upto: position.tip.seqno }));
         node.actions.push_back(Action::Committed(node.history.committed()));
-        Ok(Self { node, restored, times: config.times, retained_bytes_max: None })
+        let disk = Disk::new((position.tip.index, position.tip.entry_view));
+        Ok(Self { node, restored, disk, times: config.times, retained_bytes_max: None })
     }
 
     /// Takes in the next record.
@@ -175,6 +197,7 @@ impl Start {
         let position = self.node.seals.check(&record, parent);
         let position = position.map_err(|source| StartError::Record { index: record.index, source })?;
         self.restored.push(&record)?;
+        self.disk.push((record.index, record.view));
         if record.kind == EntryKind::Block {
             self.restored.committed_up_to(position.tip.committed);
         }
@@ -214,18 +237,13 @@ impl Start {
         let id = self.node.id;
         let kept = vote
             .map(|vote| vote.check(|sealed| self.node.seals.open_vote(&sealed).ok_or(StartError::Vote { node: id })));
-        let (index, view) = self.restored.last();
-        let mut held = Held { view, index, voted: View::default() };
         if let Some(kept) = kept.transpose()? {
             self.restored.set_vote(kept.vote);
-            held.voted = kept.vote.view;
-            held = kept.cut.map_or(held, |cut| cut.excuse(held));
             self.node.kept = kept;
         }
-        let log = self.node.chain.uncommitted().rev().map(|position| &position.record);
-        if let Some(index) = self.node.kept.stranger(log) {
-            return Err(StartError::EngineEntry { node: id, index });
-        }
+        self.check_kept()?;
+        self.disk.vote = self.restored.vote();
+        self.node.synced = Synced::new(self.disk.last());
 
         let nodes: Vec<_> = self.node.seals.nodes().collect();
         let seed = rand_chacha::rand_core::Rng::next_u64(&mut self.node.rng);
@@ -237,10 +255,27 @@ impl Start {
         }
         config.retained_bytes_max = self.retained_bytes_max.unwrap_or(config.retained_bytes_max);
         config.check()?;
-        let resuming = Resuming::new(now, id, nodes.len(), held);
+        let resuming = Resuming::new(now, id, nodes.len(), self.disk);
         self.node.engine = Engine::Resuming { resuming, restored: Some(Box::new((config, self.restored))) };
         self.node.begin(now);
         Ok(self.node)
+    }
+}
+
+impl Start {
+    /// Checks the log against what is kept beside it.
+    fn check_kept(&self) -> Result<(), StartError> {
+        let (node, kept) = (self.node.id, &self.node.kept);
+        let log = self.node.chain.uncommitted().rev().map(|position| &position.record);
+        if let Some(index) = kept.stranger(log) {
+            return Err(StartError::EngineEntry { node, index });
+        }
+        kept.fits(self.disk.last(), |index| self.disk.view_at(index)).map_err(|out_of_step| match out_of_step {
+            OutOfStep::Log => StartError::LogRolledBack { node, index: kept.synced.0, view: kept.synced.1 },
+            OutOfStep::Record => {
+                StartError::VoteRecordRolledBack { node, view: kept.vote.view, log_view: self.disk.last().1 }
+            }
+        })
     }
 }
 

@@ -6,22 +6,35 @@
 //! Blocks are signed, and so are, by the next block's chain digest, the engine entries before them. Engine
 //! entries at the end of the log are not, and a log that ends in a later view wins elections: a host could
 //! lend its node a log by adding one. So a node counts on such an entry only if its record names it.
+//!
+//! The host could also put back an old log beside a new record, or an old record beside a new log. Each record
+//! tells up to where the log was synced, and is replaced before anything before that is cut off: so a log that
+//! does not reach there is older than its record. And each entry is filed after a record of its view.
 
 use synod_consensus::Vote;
 use synod_types::boundary::{EntryKind, LogRecord};
 use synod_types::{Decode, DecodeError, Decoder, Encode, Encoder, LogIndex, View};
 
-use crate::resume::Cut;
+use crate::synced::LogEnd;
 
 /// The record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VoteRecord {
     /// The vote.
     pub vote: Vote,
-    /// What is being cut off the log.
-    pub cut: Option<Cut>,
-    /// The engine entries that no committed block of this log follows.
+    /// The last entry that was synced, and was not about to be cut off, when this record was sealed.
+    pub synced: LogEnd,
+    /// The engine's entries, changes of configuration among them, that no committed block of this log follows.
     pub engine_entries: Vec<(LogIndex, View)>,
+}
+
+/// Which of log and record is older than it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutOfStep {
+    /// The log lacks what the record says was synced.
+    Log,
+    /// The log holds what was filed after a later record.
+    Record,
 }
 
 /// The most engine entries in a record. There is one for each change of leader since a block committed, and each
@@ -29,23 +42,32 @@ pub struct VoteRecord {
 const ENGINE_ENTRIES_MAX: usize = 1 << 16;
 
 impl VoteRecord {
+    /// Whether a log that ends at `last` and whose entries are of the views that `view_at` tells is of this record's
+    /// time, or of a later one.
+    pub fn fits(&self, last: LogEnd, view_at: impl Fn(LogIndex) -> Option<View>) -> Result<(), OutOfStep> {
+        let (index, view) = self.synced;
+        if index > LogIndex(0) && view_at(index) != Some(view) {
+            return Err(OutOfStep::Log);
+        }
+        // The genesis block is there from the beginning; everything else was filed after a vote record of its view.
+        if last.0 > LogIndex(1) && last.1 > self.vote.view {
+            return Err(OutOfStep::Record);
+        }
+        Ok(())
+    }
+
     /// The first engine entry at the end of a log that the record does not name. `log` is given from its end.
     pub fn stranger<'l>(&self, log: impl Iterator<Item = &'l LogRecord>) -> Option<LogIndex> {
-        let trailing = log.take_while(|record| record.kind == EntryKind::Engine);
+        let trailing = log.take_while(|record| record.kind != EntryKind::Block);
         let unknown = |record: &&LogRecord| !self.engine_entries.contains(&(record.index, record.view));
         trailing.filter(unknown).last().map(|record| record.index)
     }
 
-    /// Entries are appended.
+    /// Entries are appended. Engine entries that they replace stay named: those may still be on their way to the disk,
+    /// and a crash may leave the log with them.
     pub fn appended(&mut self, records: &[LogRecord]) {
-        let engine_entries = records.iter().filter(|record| record.kind == EntryKind::Engine);
+        let engine_entries = records.iter().filter(|record| record.kind != EntryKind::Block);
         self.engine_entries.extend(engine_entries.map(|record| (record.index, record.view)));
-    }
-
-    /// Entries from `from` on, up to the last one of `view` at `index`, are about to be cut off. Engine entries among
-    /// them stay named: they may still be on their way to the disk, and a crash may leave the log with them.
-    pub fn cuts(&mut self, from: LogIndex, view: View, index: LogIndex) {
-        self.cut = Some(Cut { from, view, index }.after(self.cut));
     }
 
     /// A block is committed, and on this disk: nothing before it can be cut off or torn any more.
@@ -58,7 +80,8 @@ impl Encode for VoteRecord {
     fn encode(&self, out: &mut Encoder) {
         self.vote.view.encode(out);
         self.vote.voted_for.encode(out);
-        self.cut.encode(out);
+        self.synced.0.encode(out);
+        self.synced.1.encode(out);
         let first = self.engine_entries.len().saturating_sub(ENGINE_ENTRIES_MAX);
         out.count(self.engine_entries.len() - first);
         for (index, view) in &self.engine_entries[first..] {
@@ -72,10 +95,10 @@ impl Decode for VoteRecord {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let view = View::decode(input.reading("vote"))?;
         let vote = Vote { view, voted_for: Option::decode(input)? };
-        let cut = Option::decode(input)?;
+        let synced = (LogIndex::decode(input.reading("synced log end"))?, View::decode(input)?);
         let count = input.reading("engine entries beside a vote").count(ENGINE_ENTRIES_MAX)?;
         let entry = |_| Ok((LogIndex::decode(input)?, View::decode(input)?));
-        Ok(Self { vote, cut, engine_entries: (0..count).map(entry).collect::<Result<_, _>>()? })
+        Ok(Self { vote, synced, engine_entries: (0..count).map(entry).collect::<Result<_, _>>()? })
     }
 }
 
@@ -104,7 +127,6 @@ mod tests {
         let covered = [&lent[..], &[record(6, 9, EntryKind::Block)]].concat();
         assert_eq!(kept.stranger(covered.iter().rev()), None, "the block after them vouches for them");
 
-        kept.cuts(LogIndex(4), View(3), LogIndex(4));
         kept.appended(&[record(4, 4, EntryKind::Engine)]);
         for last in [log[2].clone(), record(4, 4, EntryKind::Engine)] {
             assert_eq!(kept.stranger([&last, &log[1]].into_iter()), None, "either may be what a crash leaves");
@@ -114,10 +136,30 @@ mod tests {
     }
 
     #[test]
+    fn a_log_and_a_record_of_different_times_are_told_apart() {
+        let vote = Vote { view: View(4), voted_for: None };
+        let record = VoteRecord { vote, synced: (LogIndex(3), View(2)), engine_entries: Vec::new() };
+        for (views, fits) in [
+            (&[1, 2, 2][..], Ok(())),
+            (&[1, 2, 2, 2, 4], Ok(())),
+            (&[1, 2], Err(OutOfStep::Log)),
+            (&[1, 1, 1, 1], Err(OutOfStep::Log)),
+            (&[1, 2, 2, 5], Err(OutOfStep::Record)),
+        ] {
+            let view_at = |index: LogIndex| views.get(index.0 as usize - 1).map(|view| View(*view));
+            let last = (LogIndex(views.len() as u64), View(*views.last().unwrap()));
+            assert_eq!(record.fits(last, view_at), fits, "{views:?}");
+        }
+        let none = VoteRecord::default();
+        assert_eq!(none.fits((LogIndex(1), View(1)), |_| None), Ok(()), "a new network");
+        assert_eq!(none.fits((LogIndex(2), View(2)), |_| None), Err(OutOfStep::Record));
+    }
+
+    #[test]
     fn a_record_reads_back_as_written_and_its_beginnings_do_not() {
         let full = VoteRecord {
             vote: Vote { view: View(7), voted_for: Some(NodeId(3)) },
-            cut: Some(Cut { from: LogIndex(8), view: View(6), index: LogIndex(9) }),
+            synced: (LogIndex(9), View(6)),
             engine_entries: vec![(LogIndex(8), View(7)), (LogIndex(9), View(8))],
         };
         for record in [VoteRecord::default(), full] {

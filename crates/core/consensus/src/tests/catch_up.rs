@@ -1,7 +1,7 @@
 //! Followers that lag behind what the leader has in memory, and starting again.
 
 use super::*;
-use crate::{RestoreError, Vote};
+use crate::{Broken, RestoreError, Vote};
 
 /// A network of three whose nodes keep nothing applied in memory.
 fn forgetful() -> (Joined, NodeId, NodeId) {
@@ -147,23 +147,38 @@ fn records_that_do_not_continue_the_log_are_not_restored() {
 #[test]
 fn a_disk_that_lost_what_a_peer_saw_acknowledged_is_told_by_the_peer() {
     let (mut joined, leader, others) = Joined::elected(3);
-    let voted = joined.node(leader).acknowledged_by(others[0]).unwrap();
-    assert_eq!(voted, (View(2), LogIndex(2)), "its vote, then the engine's entry");
-    let block = joined.propose(leader, b"block");
+    let follower = others[0];
+    assert_eq!(
+        joined.promised(leader, follower),
+        Promise { voted: View(2), ..acknowledged(2) },
+        "its vote, then an entry"
+    );
+    joined.propose(leader, b"block");
     joined.run();
-    let seen = joined.node(leader).acknowledged_by(others[0]).unwrap();
-    assert_eq!(seen, (View(2), block.index));
-    assert_eq!(joined.node(others[0]).acknowledged_by(leader), None);
+    let promise = joined.promised(leader, follower);
+    assert_eq!(promise, Promise { voted: View(2), ..acknowledged(3) });
+    assert_eq!(joined.promised(follower, leader), Promise::seen_in(View(2)), "it leads that view");
 
     let restored = |upto: u64, vote: u64| {
         let mut restored = Restored::new(&genesis()).unwrap();
-        let log = &joined.logs[others[0].0 as usize - 1];
+        let log = &joined.logs[follower.0 as usize - 1];
         log[1..upto as usize].iter().for_each(|record| restored.push(record).unwrap());
         restored.set_vote(Vote { view: View(vote), voted_for: Some(leader) });
         restored
     };
-    let (view, index) = seen;
-    for (upto, vote, reaches) in [(3, 2, true), (2, 2, false), (1, 1, false), (1, 2, false), (2, 3, true)] {
-        assert_eq!(restored(upto, vote).reaches(view, index), reaches, "log to {upto}, vote in {vote}");
+    for (upto, vote, broken) in [
+        (3, 2, None),
+        (2, 2, Some(Broken::Entry)),
+        (1, 1, Some(Broken::View)),
+        (1, 2, Some(Broken::Entry)),
+        (2, 3, None),
+    ] {
+        let restored = restored(upto, vote);
+        let found = promise.broken_by(leader, restored.vote(), |index| restored.view(index));
+        assert_eq!(found, broken, "log to {upto}, vote in {vote}");
     }
+}
+
+fn acknowledged(index: u64) -> Promise {
+    Promise::acknowledged(View(2), LogIndex(index), View(2))
 }

@@ -7,12 +7,12 @@ mod group_commit;
 mod reads;
 mod refusals;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use synod_types::{LogIndex, NodeId, Seqno, Time, Untrusted, View};
 
-use crate::{Append, Config, Consensus, Effect, EntryKind, LogRecord, Restored, Role};
+use crate::{Append, Config, Consensus, Effect, EntryKind, LogRecord, Promise, Restored, Role};
 
 pub(crate) fn genesis() -> LogRecord {
     LogRecord {
@@ -45,6 +45,8 @@ pub(crate) struct Joined {
     /// Nodes whose disks are stuck, and the appends that wait there.
     pub stuck: Vec<NodeId>,
     pub waiting: Vec<VecDeque<Append>>,
+    /// What each (first) saw another (second) promise.
+    pub promises: BTreeMap<(NodeId, NodeId), Promise>,
     /// Effects of other kinds than sends, appends and commits.
     pub told: Vec<(NodeId, Effect)>,
 }
@@ -65,12 +67,18 @@ impl Joined {
             cut: vec![],
             stuck: vec![],
             waiting: vec![VecDeque::new(); count],
+            promises: BTreeMap::new(),
             told: vec![],
         }
     }
 
     pub fn node(&mut self, id: NodeId) -> &mut Consensus {
         &mut self.nodes[id.0 as usize - 1]
+    }
+
+    /// All that `witness` saw `node` promise.
+    pub fn promised(&self, witness: NodeId, node: NodeId) -> Promise {
+        self.promises.get(&(witness, node)).copied().unwrap_or_default()
     }
 
     /// Carries out effects until there are none.
@@ -89,7 +97,9 @@ impl Joined {
                 if !self.cut.contains(&from) && !self.cut.contains(&to) {
                     let peer = self.node(to);
                     let admitted = peer.admit(from, Untrusted::new(bytes)).unwrap();
+                    let promise = admitted.promise();
                     peer.step(admitted).unwrap();
+                    self.promises.entry((to, from)).or_default().add(promise);
                 }
             }
             Effect::Append(append) => {

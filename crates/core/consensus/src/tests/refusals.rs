@@ -227,13 +227,34 @@ fn an_acknowledgement_says_what_is_synced_only_to_the_leader_of_its_view() {
     let (leader, follower, other) = (stage.leader, stage.follower, stage.other);
     let mut said = |from, to, view| {
         let message = PeerMessage::Appended { view: View(view), index: LogIndex(4), commit: LogIndex(1) };
-        let admitted = stage.joined.node(to).admit(from, Untrusted::new(message.to_bytes())).unwrap();
-        admitted.acknowledges()
+        stage.joined.node(to).admit(from, Untrusted::new(message.to_bytes())).unwrap().promise()
     };
-    assert_eq!(said(follower, leader, 2), Some(LogIndex(4)));
-    assert_eq!(said(follower, leader, 1), None, "another entry may stand there by now");
-    assert_eq!(said(follower, leader, 3), None);
-    assert_eq!(said(other, follower, 2), None);
+    assert_eq!(said(follower, leader, 2), Promise::acknowledged(View(2), LogIndex(4), View(2)));
+    assert_eq!(said(follower, leader, 1), Promise::seen_in(View(1)), "another entry may stand there by now");
+    assert_eq!(said(follower, leader, 3), Promise::seen_in(View(3)));
+    assert_eq!(said(other, follower, 2), Promise::seen_in(View(2)));
+}
+
+#[test]
+fn only_what_waits_for_a_sync_says_which_view_a_node_is_in() {
+    let mut stage = stage();
+    let (leader, follower) = (stage.leader, stage.follower);
+    let view = View(3);
+    let (commit, commit_view, last, last_view) = (LogIndex(1), View(1), LogIndex(4), View(2));
+    let ask_vote = |ask| PeerMessage::AskVote { view, ask, last, last_view, commit, commit_view };
+    let vote = |ask, granted| PeerMessage::Vote { view, ask, granted, commit, commit_view };
+    for (message, promise) in [
+        (ask_vote(Ask::Will), Promise::seen_in(view)),
+        (ask_vote(Ask::HandOver), Promise::seen_in(view)),
+        (ask_vote(Ask::Would), Promise::default()),
+        (vote(Ask::Would, false), Promise::default()),
+        (vote(Ask::Will, false), Promise::seen_in(view)),
+        (PeerMessage::Heartbeat { view, commit, read: None }, Promise::seen_in(view)),
+        (PeerMessage::HeartbeatSeen { view, commit, read: None }, Promise::default()),
+    ] {
+        let admitted = stage.joined.node(leader).admit(follower, Untrusted::new(message.to_bytes())).unwrap();
+        assert_eq!(admitted.promise(), promise, "{message:?}");
+    }
 }
 
 #[test]

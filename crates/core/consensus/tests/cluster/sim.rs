@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use synod_consensus::{Append, Config, Consensus, Effect, EntryKind, LogRecord, Restored, Role};
+use synod_consensus::{Append, Config, Consensus, Effect, EntryKind, LogRecord, Promise, Restored, Role};
 use synod_types::{ConfigurationChange, ConfigurationStep, LogIndex, NodeId, Seqno, Time, Untrusted, View};
 
 use crate::checks::{Chain, Promises, fnv, known_committed};
@@ -69,6 +69,8 @@ struct Node {
 struct Running {
     consensus: Consensus,
     chain: Chain,
+    /// What each other node promised since this one runs.
+    promises: BTreeMap<NodeId, Promise>,
     /// Reads asked for, and what had been committed then.
     reads: BTreeMap<u64, u64>,
 }
@@ -238,6 +240,7 @@ impl Sim {
         self.at(to, |running| {
             let admitted = running.consensus.admit(from, Untrusted::new(bytes));
             let admitted = admitted.unwrap_or_else(|refused| panic!("{to} refuses {from}: {refused}"));
+            running.promises.entry(from).or_default().add(admitted.promise());
             running.chain.verify(admitted.entries());
             running.consensus.step(admitted).unwrap();
         });
@@ -405,7 +408,8 @@ impl Sim {
         let mut config = Config::new(node, voters, self.rng.next_u64());
         config.retained_bytes_max = self.faults.retained_bytes_max;
         let now = self.now;
-        let acknowledged: Vec<_> = self.running().filter_map(|peer| peer.consensus.acknowledged_by(node)).collect();
+        let promises: Vec<_> =
+            self.running().filter_map(|peer| Some((peer.consensus.id(), *peer.promises.get(&node)?))).collect();
         let this = self.node_mut(node);
         let mut restored = Restored::new(&this.disk.records[0]).unwrap();
         for record in &this.disk.records[1..] {
@@ -415,14 +419,15 @@ impl Sim {
             }
         }
         this.disk.vote.into_iter().for_each(|vote| restored.set_vote(vote));
-        for (view, index) in acknowledged {
-            assert!(restored.reaches(view, index), "a sound disk is told to have lost {view} {index}");
+        for (witness, promise) in promises {
+            let broken = promise.broken_by(witness, restored.vote(), |index| restored.view(index));
+            assert_eq!(broken, None, "a sound disk breaks {promise:?} to {witness}");
         }
         this.life += 1;
         this.last_sync = now;
         let chain = Chain::new(this.disk.records.clone(), restored.committed());
         let consensus = Consensus::new(&config, restored, now).unwrap();
-        this.running = Some(Running { consensus, chain, reads: BTreeMap::new() });
+        this.running = Some(Running { consensus, chain, promises: BTreeMap::new(), reads: BTreeMap::new() });
         self.carry_out(node);
     }
 

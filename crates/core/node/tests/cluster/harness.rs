@@ -1,5 +1,8 @@
 //! Nodes and workers joined by an instant network, each on an instant disk.
 
+#[path = "harness/disks.rs"]
+pub mod disks;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -9,7 +12,7 @@ use synod_ledger::Receipt;
 use synod_node::government::AdapterEntry;
 use synod_node::{
     Action, Answer, ClientRequest, Config, Event, Genesis, Node, Query, QueryAnswer, Refusal, Role, Rules, Start,
-    Status,
+    StartError, Status, StopReason,
 };
 use synod_types::boundary::{Append, LedgerRange, LogRecord};
 use synod_types::{ActorId, AdapterId, Epoch, NodeId, RequestId, Time, TxId, Untrusted};
@@ -39,6 +42,10 @@ pub struct Cluster {
     blocked: BTreeSet<(NodeId, NodeId)>,
     /// The most reads for clients that one node had under way at once.
     pub reads_at_once: usize,
+    /// Why nodes stopped by themselves.
+    stops: BTreeMap<NodeId, StopReason>,
+    /// Which node crashes in its next append, and how many entries are on its disk then.
+    crash: Option<(NodeId, usize)>,
     now: Time,
     kits: Vec<AdapterKit>,
     keys: BTreeMap<NodeId, NodeKey>,
@@ -116,6 +123,8 @@ impl Cluster {
             events: VecDeque::new(),
             blocked: BTreeSet::new(),
             reads_at_once: 0,
+            stops: BTreeMap::new(),
+            crash: None,
             now,
             kits: kits.clone(),
             keys,
@@ -315,7 +324,11 @@ impl Cluster {
         nodes.into_iter().for_each(|node| self.start(node));
     }
 
-    fn start(&mut self, id: NodeId) {
+    pub fn start(&mut self, id: NodeId) {
+        self.try_start(id).unwrap();
+    }
+
+    fn try_start(&mut self, id: NodeId) -> Result<(), StartError> {
         let machine = self.machines.get_mut(&id).unwrap();
         machine.starts += 1;
         machine.worker = Worker::new(&self.kits);
@@ -328,16 +341,16 @@ impl Cluster {
             times: None,
         };
         let mut records = machine.log.iter().cloned().map(Untrusted::new);
-        let mut start = Start::new(config, records.next().unwrap()).unwrap();
+        let mut start = Start::new(config, records.next().unwrap())?;
         for record in records {
-            start.push(record).unwrap();
+            start.push(record)?;
         }
         while let Some(action) = start.poll_action() {
             if let Action::Worker(message) = action {
                 machine.worker.handle(message);
             }
         }
-        machine.node = Some(start.finish(machine.clock(self.now), machine.vote.clone().map(Untrusted::new)).unwrap());
+        machine.node = Some(start.finish(machine.clock(self.now), machine.vote.clone().map(Untrusted::new))?);
         self.work_off_actions(id);
         for peer in self.nodes().filter(|peer| *peer != id).collect::<Vec<_>>() {
             if !self.blocked.contains(&(id, peer)) {
@@ -345,6 +358,7 @@ impl Cluster {
                 self.events.push_back((peer, Event::PeerConnected(id)));
             }
         }
+        Ok(())
     }
 
     /// Runs until `done` gives something; a minute of virtual time is more than anything takes.
@@ -390,6 +404,12 @@ impl Cluster {
                 Action::Send { to, bytes } => {
                     self.events.push_back((to, Event::PeerMessage { from: id, bytes: Untrusted::new(bytes) }));
                 }
+                Action::Append(mut append) if !append.records.is_empty() && self.crash.is_some_and(|it| it.0 == id) => {
+                    let (_, kept) = self.crash.take().unwrap();
+                    append.records.truncate(kept);
+                    file(machine, append);
+                    machine.node = None;
+                }
                 Action::Append(append) => {
                     let ticket = append.ticket;
                     file(machine, append);
@@ -409,7 +429,10 @@ impl Cluster {
                 }
                 Action::Answer { token, result } => drop(self.query_answers.insert(token, result)),
                 Action::Committed(_) => {}
-                Action::Stop { .. } => machine.node = None,
+                Action::Stop { reason } => {
+                    self.stops.insert(id, reason);
+                    machine.node = None;
+                }
             }
         }
     }

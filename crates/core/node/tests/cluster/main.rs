@@ -7,6 +7,7 @@ mod clocks;
 mod forwarding;
 mod harness;
 mod reads;
+mod restarts;
 
 use synod_node::{Query, QueryAnswer, Refusal, Role, TxStatus};
 use synod_types::TxId;
