@@ -74,6 +74,10 @@ fn check_continues(block: &SealedBlock, tip: &Tip) -> Result<(), BlockRefused> {
         return Err(BlockRefused::OtherNetwork);
     }
     tip.check_follows(header.index, header.view)?;
+    // A leader's first entry is the engine's.
+    if header.view != tip.entry_view {
+        return Err(BlockRefused::ViewNotBegun { view: header.view });
+    }
     if header.chain != tip.chain {
         return Err(BlockRefused::OtherHistory);
     }
@@ -202,6 +206,18 @@ pub enum BlockRefused {
     CommittedOutOfRange {
         /// What it says.
         found: Seqno,
+    },
+    /// An entry of the engine stands where its view has begun already.
+    #[error("view {view} begins twice")]
+    ViewBegunTwice {
+        /// The view.
+        view: View,
+    },
+    /// A block stands in a view that no entry of the engine began.
+    #[error("view {view} was not begun")]
+    ViewNotBegun {
+        /// The view.
+        view: View,
     },
     /// A block stands in a view that no block opened.
     #[error("view {view} was not opened")]

@@ -47,12 +47,15 @@ pub struct Tip {
 }
 
 impl Tip {
-    /// The tip after an engine entry.
+    /// The tip after an engine entry, with which a view begins.
     ///
     /// # Errors
-    /// If the entry does not follow this tip.
+    /// If the entry does not follow this tip, or its view has begun already.
     pub fn after_engine_entry(&self, index: LogIndex, view: View) -> Result<Self, BlockRefused> {
         self.check_follows(index, view)?;
+        if view == self.entry_view {
+            return Err(BlockRefused::ViewBegunTwice { view });
+        }
         let chain = chain_next(self.chain, engine_entry_digest(index, view));
         Ok(Self { index, entry_view: view, chain, ..self.clone() })
     }

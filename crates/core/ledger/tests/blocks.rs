@@ -96,7 +96,7 @@ fn the_first_thing_that_does_not_fit_names_why_a_block_is_refused() {
         (|b| b.header.network.0[0] ^= 1, |r| *r == BlockRefused::OtherNetwork),
         (|b| b.header.index.0 += 1, |r| matches!(r, BlockRefused::IndexOutOfOrder { .. })),
         (|b| b.header.view = View(1), |r| matches!(r, BlockRefused::ViewBackwards { .. })),
-        (|b| b.header.view = View(3), |r| matches!(r, BlockRefused::ViewNotOpened { view: View(3) })),
+        (|b| b.header.view = View(3), |r| matches!(r, BlockRefused::ViewNotBegun { view: View(3) })),
         (|b| b.header.kind = BlockKind::ViewStart, |r| matches!(r, BlockRefused::ViewOpenedTwice { .. })),
         (|b| b.header.kind = BlockKind::Genesis, |r| matches!(r, BlockRefused::ShapeNotAllowed { .. })),
         (|b| b.header.kind = BlockKind::Governance, |r| matches!(r, BlockRefused::ShapeNotAllowed { .. })),
@@ -138,9 +138,27 @@ fn a_view_must_be_opened_before_it_is_used() {
     let network = Network::new();
     let tip = network.genesis.tip.clone();
     // A leader without a view of its own would be a programming error: Sealer asserts it. A forged tip gets past that.
-    let forged = Tip { open_view: View(2), ..tip.clone() };
+    let elected = tip.after_engine_entry(tip.index.next(), View(2)).unwrap();
+    let forged = Tip { open_view: View(2), ..elected.clone() };
     let block = sealed(&network, &forged, 1).block;
-    assert_eq!(check(&block, &tip), Err(BlockRefused::ViewNotOpened { view: View(2) }));
+    assert_eq!(check(&block, &elected), Err(BlockRefused::ViewNotOpened { view: View(2) }));
+}
+
+#[test]
+fn a_view_begins_with_one_entry_of_the_engine_and_no_other() {
+    let network = Network::new();
+    let tip = network.genesis.tip.clone();
+    let without_election = network.node(1).view_start(&tip, moment(&tip, View(2)), [2; 32]).block;
+    assert_eq!(check(&without_election, &tip), Err(BlockRefused::ViewNotBegun { view: View(2) }));
+
+    let (elected, opening) = network.elect(1, &tip);
+    for within in [elected, opening.tip] {
+        let twice = within.after_engine_entry(within.index.next(), View(2));
+        assert_eq!(twice, Err(BlockRefused::ViewBegunTwice { view: View(2) }), "after entry {}", within.index);
+        assert!(within.after_engine_entry(within.index.next(), View(4)).is_ok());
+    }
+    let before = tip.after_engine_entry(tip.index.next(), View(1));
+    assert_eq!(before, Err(BlockRefused::ViewBegunTwice { view: View(1) }), "genesis stands in view 1");
 }
 
 #[test]
