@@ -16,7 +16,7 @@ use crate::header::BlockKind;
 use crate::leaf::Leaf;
 
 /// What the application part holds: enough to apply the block, to answer retries, and to execute it again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Content {
     /// The randomness that the block's calls could draw from.
     pub seed: [u8; 32],
@@ -27,7 +27,7 @@ pub struct Content {
 }
 
 /// One request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RequestRecord {
     /// The adapter that executed it.
     pub adapter: AdapterId,
@@ -40,7 +40,7 @@ pub struct RequestRecord {
 }
 
 /// What governance said of an actor when its request was ordered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct ActorRecord {
     /// Who.
     pub id: ActorId,
@@ -49,7 +49,7 @@ pub struct ActorRecord {
 }
 
 /// One call and what became of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct CallRecord {
     /// What was executed.
     pub input: Bytes,
@@ -62,7 +62,7 @@ pub struct CallRecord {
 }
 
 /// What the administrative part holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct AdminRecord {
     /// The canonical write set on the governance tables.
     pub write_set: Bytes,

@@ -28,6 +28,7 @@ mod leaf;
 mod merkle;
 mod open;
 mod receipt;
+mod redact;
 mod seal;
 mod signers;
 mod tip;

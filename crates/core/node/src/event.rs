@@ -46,7 +46,7 @@ pub enum Event {
 }
 
 /// A write, authenticated and planned, not yet authorized.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ClientRequest {
     /// Comes back with the response.
     pub token: u64,
@@ -81,7 +81,7 @@ pub enum Query {
 }
 
 /// The answer to a [`Query`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum QueryAnswer {
     /// To [`Query::Status`].
     Status(Status),
@@ -161,7 +161,6 @@ impl TxStatus {
 }
 
 /// Something to do, in the order given.
-#[derive(Debug)]
 pub enum Action {
     /// Send a message to a node; it may be lost.
     Send {

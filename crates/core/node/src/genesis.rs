@@ -17,7 +17,7 @@ use synod_worker::{ActorKind, AdapterKit, SetupError, Worker};
 use crate::government::{Actor, AdapterEntry, NodeEntry, Rules, genesis_writes};
 
 /// What a network begins with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Genesis {
     /// The organisations that govern.
     pub members: Vec<(String, Certificate)>,

@@ -19,7 +19,7 @@ const ADAPTERS: Map<u8, AdapterEntry> = Map::from_static("gov.adapters");
 const RULES: Map<(), Rules> = Map::from_static("gov.rules");
 
 /// An organisation that governs or transacts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Actor {
     /// What it may do.
     pub kind: ActorKind,
@@ -30,7 +30,7 @@ pub struct Actor {
 }
 
 /// A slot in the node list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NodeEntry {
     /// What people call it.
     pub name: String,
@@ -39,7 +39,7 @@ pub struct NodeEntry {
 }
 
 /// A ledger protocol that the network runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AdapterEntry {
     /// Its name, as in paths.
     pub name: String,
@@ -75,7 +75,7 @@ impl Rules {
 }
 
 /// The tables at the committed tip, with what each request needs at hand.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Government {
     state: State,
     actors: HashMap<ActorId, ActorFacts>,

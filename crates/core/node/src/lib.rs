@@ -38,6 +38,7 @@ mod peer;
 mod probe;
 mod queries;
 mod reads;
+mod redact;
 mod request_digest;
 mod requests;
 mod resume;

@@ -14,7 +14,7 @@ use crate::batch::FORWARDED_MAX;
 use crate::event::{Answer, ClientRequest, Refusal, Response};
 
 /// A message from one node to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum PeerMessage {
     /// For the consensus engine.
     Consensus(Bytes),

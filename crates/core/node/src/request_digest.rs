@@ -10,7 +10,7 @@ use crate::event::ClientRequest;
 ///
 /// Eight bytes, since millions are kept. Whoever finds two requests with the same digest can only mislead itself: it
 /// has one of its own requests answered as the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RequestDigest(pub [u8; 8]);
 
 impl RequestDigest {

@@ -47,7 +47,7 @@ pub fn ageing(before: &Tip, after: &Tip) -> Duration {
 }
 
 /// Which request: ids of different actors do not meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestKey {
     actor: u32,
     id: RequestId,
@@ -63,7 +63,7 @@ pub struct Known {
 }
 
 /// The requests done within the window, up to the tip of the log.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct RequestTable {
     /// Actors are few; a number for each keeps a key at 20 bytes.
     actors: HashMap<ActorId, u32>,

@@ -36,7 +36,6 @@ use crate::synced::Synced;
 use crate::vote_record::{OutOfStep, VoteRecord};
 
 /// What a node is told at its start.
-#[derive(Debug)]
 pub struct Config {
     /// Its slot.
     pub id: NodeId,

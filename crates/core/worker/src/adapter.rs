@@ -71,7 +71,7 @@ pub trait Frontend: Send + Sync {
 }
 
 /// What a request needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Plan {
     /// Nothing: this is the answer.
     Answer(Reply),
@@ -87,7 +87,7 @@ pub enum Plan {
 }
 
 /// Where the answer to executed calls comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Then {
     /// The reply of the only call.
     Reply,
@@ -96,7 +96,7 @@ pub enum Then {
 }
 
 /// A request, as the session layer took it off the wire.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The HTTP method.
     pub method: Method,
@@ -122,7 +122,7 @@ pub enum Method {
 }
 
 /// An adapter's answer. The numbers are HTTP's; an adapter that speaks another protocol maps them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
@@ -209,7 +209,7 @@ impl Decode for Reply {
 }
 
 /// The facts of a block, the same for each of its transactions, kept in the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BlockEnv {
     /// The leader's view.
     pub view: View,
@@ -233,7 +233,7 @@ pub struct CallContext<'a> {
 }
 
 /// What governance says of an actor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ActorFacts {
     /// Who.
     pub id: ActorId,

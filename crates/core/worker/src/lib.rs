@@ -11,6 +11,7 @@ mod adapter;
 mod block;
 mod message;
 mod reader;
+mod redact;
 mod worker;
 
 pub use adapter::{

@@ -37,7 +37,7 @@ pub struct Execute {
 }
 
 /// One call of an adapter: becomes one transaction if it writes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Call {
     /// The adapter to run.
     pub adapter: AdapterId,
@@ -65,7 +65,7 @@ impl Executed {
 }
 
 /// What became of one call.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Outcome {
     /// The canonical write set, if the call wrote; such a call is a transaction.
     pub write_set: Option<Bytes>,
@@ -76,7 +76,7 @@ pub struct Outcome {
 }
 
 /// A block that another node executed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Apply {
     /// The first transaction's seqno: the tip's plus one.
     pub first_seqno: Seqno,

@@ -13,7 +13,7 @@ use synod_worker::ActorFacts;
 use tokio::sync::watch;
 
 /// The actors that are served. Shared between threads.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Actors(watch::Sender<HashMap<ActorId, ActorFacts>>);
 
 impl Actors {

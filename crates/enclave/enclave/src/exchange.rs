@@ -24,7 +24,7 @@ use crate::router::{Route, route};
 use crate::service::Service;
 
 /// A request, as a session took it off the wire.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Arrived<'a> {
     /// Who asks.
     pub actor: ActorId,
@@ -62,7 +62,6 @@ pub enum Step {
 pub type Job = Box<dyn FnOnce() -> Event + Send>;
 
 /// One request between two steps.
-#[derive(Debug)]
 pub struct Exchange {
     actor: ActorFacts,
     adapter: AdapterId,
@@ -74,7 +73,6 @@ pub struct Exchange {
 }
 
 /// What is awaited.
-#[derive(Debug)]
 enum Stage {
     /// The pool's plan.
     Plan,
@@ -93,7 +91,6 @@ enum Stage {
 }
 
 /// Calls that are done, of which one answer is to be made.
-#[derive(Debug)]
 struct Finish {
     token: Bytes,
     replies: Vec<Reply>,

@@ -3,7 +3,6 @@
 use synod_types::RequestId;
 
 /// Makes request ids that no other session makes: eight random bytes for the session, then a count.
-#[derive(Debug)]
 pub struct RequestIds {
     session: [u8; 8],
     last: u64,

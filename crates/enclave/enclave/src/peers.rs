@@ -32,14 +32,12 @@ use crate::metrics::Counter;
 use crate::scratch::read_scratch;
 
 /// The channels to all other nodes.
-#[derive(Debug)]
 pub struct Peers {
     own: NodeId,
     links: BTreeMap<NodeId, Arc<Link>>,
 }
 
 /// The channel to one node, whether it stands or not.
-#[derive(Debug)]
 pub struct Link {
     waiting: Mutex<Waiting>,
     wake: Notify,
@@ -47,7 +45,7 @@ pub struct Link {
     room: Arc<Semaphore>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Waiting {
     /// The number of the connection in use; 0 before the first.
     connection: u64,

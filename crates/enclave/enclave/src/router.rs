@@ -6,7 +6,9 @@ use synod_worker::Method;
 use crate::http::error::Failure;
 
 /// What a request is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Printed by tests only: what is asked for is private.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub enum Route<'a> {
     /// `/app/<adapter>/<path>?<query>`, any method.
     App {

@@ -7,7 +7,7 @@ use super::error::Failure;
 use super::head::{body_too_large, malformed};
 
 /// Collects a chunked body.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Chunked {
     body: BytesMut,
     expecting: Expecting,

@@ -13,7 +13,9 @@ use synod_worker::Method;
 use super::error::Failure;
 
 /// The head of one request.
-#[derive(Debug, PartialEq, Eq)]
+// Printed by tests only: what is asked for is private.
+#[derive(PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub struct Head<'a> {
     /// What is asked for: path and query.
     pub target: &'a str,
