@@ -21,7 +21,7 @@ use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::tables::{
     ADAPTERS, AUTO_VOTES, CODE, DURABILITY, EPOCHS, EXPIRY, LEASE, NETWORK, NODES, NODES_LAST, POLICIES,
-    POLICY_DEFAULT, PROPOSERS, QUORUMS, RULES, Read, Tables,
+    POLICY_DEFAULT, PROPOSERS, QUORUMS, RULES, Read, SERVICE, Tables,
 };
 
 /// The constitution. What is `None`, or absent from a list, has its documented default.
@@ -87,8 +87,12 @@ pub enum Place {
     Code(usize),
     /// The auditor at this place.
     Auditor(usize),
-    /// A policy, who may propose, or a limit of automatic votes.
-    Voting,
+    /// A policy.
+    Policy(PolicyKey),
+    /// Who may propose a kind of action.
+    Proposers(ActionKind),
+    /// The limits of automatic votes on a kind of action.
+    AutoVote(ActionKind),
     /// All of it together.
     Whole,
 }
@@ -229,6 +233,9 @@ impl Constitution {
         for (place, auditor) in self.auditors.iter().enumerate() {
             genesis.act(Place::Auditor(place), &Action::GrantAuditor(auditor.clone()))?;
         }
+        if self.service != ServiceEntry::default() {
+            SERVICE.put(&mut genesis.tx, &(), &self.service);
+        }
         if genesis.flaws.is_empty() {
             let reasons = check(Tables(&genesis.tx))?;
             genesis.flaws.extend(reasons.into_iter().map(|reason| Flaw { place: Place::Whole, reason }));
@@ -272,14 +279,19 @@ impl Constitution {
                 PolicyKey::Default => None,
                 PolicyKey::Kind(kind) => Some(*kind),
             };
-            genesis.act(Place::Voting, &Action::SetPolicy(SetPolicy { kind, value: Some(policy.clone()) }))?;
+            genesis.act(Place::Policy(*key), &Action::SetPolicy(SetPolicy { kind, value: Some(policy.clone()) }))?;
         }
         for (kind, proposers) in &self.proposers {
-            genesis.act(Place::Voting, &Action::SetProposers(SetProposers { kind: *kind, value: Some(*proposers) }))?;
+            genesis.act(
+                Place::Proposers(*kind),
+                &Action::SetProposers(SetProposers { kind: *kind, value: Some(*proposers) }),
+            )?;
         }
         for (kind, limit) in &self.auto_votes {
-            genesis
-                .act(Place::Voting, &Action::SetAutoVote(SetAutoVote { kind: *kind, value: Some(limit.clone()) }))?;
+            genesis.act(
+                Place::AutoVote(*kind),
+                &Action::SetAutoVote(SetAutoVote { kind: *kind, value: Some(limit.clone()) }),
+            )?;
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ pub mod bounded;
 mod check;
 mod constitution;
 mod decide;
+pub mod document;
 pub mod entries;
 mod event;
 mod execute;

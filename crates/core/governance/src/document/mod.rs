@@ -1,0 +1,13 @@
+//! The constitution as a document for people: TOML, one text for genesis and for what is in force at any later time.
+//!
+//! [`Document::parse`] reads it, with the line of whatever is wrong; [`to_toml`] writes it with comments; [`diff`] says what
+//! a proposal would change. References between entries are names: a node's owner, the members that a policy requires.
+
+mod diff;
+mod parse;
+mod policy;
+mod write;
+
+pub use diff::{Change, diff, dry_run};
+pub use parse::{Document, Problem};
+pub use write::to_toml;
