@@ -136,10 +136,15 @@ impl World {
 
     /// A request that writes one message.
     pub(crate) fn new_write(&mut self, number: usize) -> usize {
+        self.new_write_of(number, Call::put)
+    }
+
+    /// A request that makes one call.
+    pub(crate) fn new_write_of(&mut self, number: usize, call: impl Fn(u64, RequestId) -> Call) -> usize {
         let client = &mut self.clients[number];
         let request_id = RequestId(client.prng.bytes());
         let key = client.prng.below(self.swarm.workload.keys);
-        self.note_request(number, request_id, vec![Call::put(key, request_id)])
+        self.note_request(number, request_id, vec![call(key, request_id)])
     }
 
     fn note_request(&mut self, number: usize, request_id: RequestId, calls: Vec<Call>) -> usize {

@@ -1,9 +1,10 @@
 //! Handles for scenarios: clusters in which one thing goes wrong, at a moment that a test chooses.
 
 use synod_node::{Answer, Status, StopReason};
-use synod_types::{LogIndex, NodeId};
+use synod_types::{LogIndex, NodeId, View};
 
 use crate::check::Checked;
+use crate::check::history::Call;
 use crate::disk::Ending;
 use crate::medium::Image;
 use crate::sabotage::Sabotage;
@@ -88,6 +89,13 @@ impl World {
         request
     }
 
+    /// The same, with a message of the largest size.
+    pub fn ask_large_at(&mut self, client: usize, node: NodeId) -> usize {
+        let request = self.new_write_of(client, Call::put_large);
+        self.ask_again_at(client, request, node);
+        request
+    }
+
     /// A client makes a request once more, at a node.
     pub fn ask_again_at(&mut self, client: usize, request: usize, node: NodeId) {
         self.plan(100, node, Local::Ask { client, request });
@@ -107,6 +115,17 @@ impl World {
     /// The last entry on a node's disk.
     pub fn synced(&self, node: NodeId) -> LogIndex {
         self.sites[&node].disk.durable().last().expect("a disk holds the genesis block").index
+    }
+
+    /// The view of the last entry on a node's disk.
+    pub fn synced_view(&self, node: NodeId) -> View {
+        self.sites[&node].disk.durable().last().expect("a disk holds the genesis block").view
+    }
+
+    /// Blocks, or opens again, all links between some nodes and some others.
+    pub fn part(&mut self, some: &[NodeId], others: &[NodeId], is_parted: bool) {
+        let pairs: Vec<_> = some.iter().flat_map(|a| others.iter().flat_map(|b| [(*a, *b), (*b, *a)])).collect();
+        if is_parted { self.block(&pairs) } else { self.unblock(&pairs) }
     }
 
     /// How many bytes a node's disk has written and not synced.

@@ -2,6 +2,7 @@
 
 use synod_node::{BLOCK_TIME_AHEAD_MAX, Role, StopReason};
 use synod_sim::World;
+use synod_sim::medium::Image;
 use synod_sim::sabotage::Sabotage;
 use synod_sim::scenario::{calm, sabotaged};
 use synod_types::NodeId;
@@ -314,8 +315,80 @@ fn a_crash_between_cut_and_write_is_no_roll_back() {
     world.end_well();
 }
 
+/// Two leaders in a row each leave entries on two of five disks; then a third one replaces the second one's on the
+/// disk of a node that the second one saw acknowledge them, in two pieces because they are large, and only the first
+/// piece arrives. That disk now ends in an entry of an earlier view than what its node once acknowledged, and its vote
+/// record speaks of a later election. Returns the world, the node, and its disk before it held any of that.
+fn cut_by_one_leader_after_another() -> (World, NodeId, Image) {
+    let mut world = calm(5);
+    let first = world.await_leader();
+    let others = world.others(first);
+    let (friend, rest) = (others[0], &others[1..]);
+    let images: Vec<_> = rest.iter().map(|node| world.disk_image(*node)).collect();
+    world.part(&[first, friend], rest, true);
+    let held = world.synced(friend);
+    for _ in 0..4 {
+        world.ask_large_at(ONE, first);
+        world.run_for(20_000);
+    }
+    world.run_to("two disks hold what one message cannot", |world| world.synced(friend).0 == held.0 + 4);
+
+    let second = world.await_successor(first);
+    let [node, third] = rest.iter().copied().filter(|node| *node != second).collect::<Vec<_>>()[..] else {
+        panic!("three nodes are left");
+    };
+    world.part(&[second, node], &[third], true);
+    assert_eq!(world.synced_view(third), world.synced_view(node), "nothing of the second leader has arrived");
+    let (held, ended) = (world.synced(node), world.synced_view(node));
+    world.ask_at(OTHER, second);
+    world.run_to("the second leader's entries are on two disks", |world| world.synced(node).0 > held.0 + 2);
+    world.run_for(100_000);
+    let acknowledged = world.synced_view(node);
+
+    world.part(&[first, friend], &[third], false);
+    world.run_to("the first two have a quorum again", |world| {
+        world
+            .leader()
+            .is_some_and(|leader| [first, friend].contains(&leader) && world.synced_view(leader) > acknowledged)
+    });
+    world.part(&[first, friend, third], &[node], false);
+    world.run_to("the first piece has replaced them", |world| world.synced_view(node) == ended);
+    world.part(&[first, friend, third], &[node], true);
+    let place = rest.iter().position(|one| *one == node).expect("it is one of them");
+    (world, node, images[place].clone())
+}
+
+#[test]
+fn a_node_whose_log_one_leader_after_another_cut_is_not_taken_for_rolled_back() {
+    let (mut world, node, _) = cut_by_one_leader_after_another();
+    // The next election has it write a vote, and no leader's entries reach it after that.
+    let others = world.others(node);
+    let leader = world.leader().unwrap();
+    let view = world.status(leader).unwrap().view;
+    world.crash_for(leader, 60_000_000);
+    world.part(&others, &[node], false);
+    world.run_to("it is asked for its vote", |world| world.status(node).is_some_and(|status| status.view > view));
+    world.part(&others, &[node], true);
+    world.run_for(100_000);
+    world.lose_power_of(node);
+    world.start(node);
+    world.part(&others, &[node], false);
+    world.run_to("it takes part again", |world| world.status(node).is_some_and(|status| status.role != Role::Resuming));
+    world.end_well();
+}
+
+#[test]
+fn a_node_whose_log_one_leader_after_another_cut_is_still_refused_if_it_is_rolled_back() {
+    let (mut world, node, image) = cut_by_one_leader_after_another();
+    let others = world.others(node);
+    world.part(&others, &[node], false);
+    world.put_disk_back(node, image);
+    world.run_to("it is refused", |world| world.is_refused(node));
+    world.end_well();
+}
+
 /// A cluster in which `follower` has acknowledged more than `image` holds.
-fn with_an_old_image(world: &mut World, leader: NodeId, follower: NodeId) -> synod_sim::medium::Image {
+fn with_an_old_image(world: &mut World, leader: NodeId, follower: NodeId) -> Image {
     let first = world.ask_at(ONE, leader);
     world.await_answer(first);
     world.run_for(50_000);

@@ -201,6 +201,13 @@ impl Call {
         Self::Put { key, message: format!("{MARKER} {request}") }
     }
 
+    /// A call that writes a message of the largest size.
+    pub fn put_large(key: u64, request: RequestId) -> Self {
+        let mut message = format!("{MARKER} {request} ");
+        message.push_str(&".".repeat(synod_log::MESSAGE_BYTES_MAX - message.len()));
+        Self::Put { key, message }
+    }
+
     fn plan(&self, actor: &ActorFacts, frontend: &dyn Frontend) -> Bytes {
         let (method, path, body) = match self {
             Self::Put { key, message } => (Method::Put, key.to_string(), message.as_bytes()),
