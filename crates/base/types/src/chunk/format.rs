@@ -76,7 +76,9 @@ impl RecordHeader {
             EntryKind::Engine => empty,
             EntryKind::Configuration => header.payload_size == CONFIGURATION_CHANGE_SIZE && header.count == 0,
         };
-        if &bytes[..4] == RECORD_MAGIC && bytes[37..40] == [0; 3] && allowed {
+        // Whoever reads counts on: the next index, and the seqno after the record's transactions, are numbers too.
+        let has_next = header.index.0 < u64::MAX && header.first_seqno.0.checked_add(header.count.into()).is_some();
+        if &bytes[..4] == RECORD_MAGIC && bytes[37..40] == [0; 3] && allowed && has_next {
             Ok(header)
         } else {
             Err(DamageReason::HeaderFieldNotAllowed)

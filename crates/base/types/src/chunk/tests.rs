@@ -169,6 +169,9 @@ fn a_record_out_of_order_or_with_values_never_written_is_damage() {
     let not_allowed = DamageReason::HeaderFieldNotAllowed;
     assert_eq!(refused(LogRecord { kind: EntryKind::Engine, ..record(5, b"") }), not_allowed);
     assert_eq!(refused(LogRecord { kind: EntryKind::Engine, count: 0, ..record(5, b"x") }), not_allowed);
+    // After which readers could not count on.
+    assert_eq!(refused(LogRecord { index: LogIndex(u64::MAX), ..record(5, b"") }), not_allowed);
+    assert_eq!(refused(LogRecord { first_seqno: Seqno(u64::MAX), count: 1, ..record(5, b"") }), not_allowed);
 }
 
 #[test]
