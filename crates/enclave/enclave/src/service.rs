@@ -79,6 +79,12 @@ impl Service {
         }
     }
 
+    /// As [`Service::wait`], for as long as what this gives is kept.
+    pub fn wait_while(&self, seqno: Seqno, token: u64) -> Waiting<'_> {
+        self.wait(seqno, token);
+        Waiting { waits: &self.waits, seqno, token }
+    }
+
     /// Takes room for a body of `size` bytes that is on its way in. Small ones need none.
     ///
     /// # Errors
@@ -119,6 +125,19 @@ impl Service {
             reads.asked = std::mem::take(&mut reads.next);
             self.manager.event(NodeEvent::Query { token: READ_INDEX_TOKEN, query: Query::ReadIndex });
         }
+    }
+}
+
+/// Ends a wait when it is dropped.
+pub struct Waiting<'a> {
+    waits: &'a Waits,
+    seqno: Seqno,
+    token: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.waits.remove(self.seqno, self.token);
     }
 }
 

@@ -39,6 +39,14 @@ impl Waits {
         true
     }
 
+    /// Forgets `token`, if it still waits for `seqno`.
+    pub fn remove(&self, seqno: Seqno, token: u64) {
+        let mut tokens = self.lock();
+        if tokens.remove(&(seqno, token)).is_some() {
+            self.announce(&tokens);
+        }
+    }
+
     /// Whether someone waits for `published` or less.
     pub fn any_reached(&self, published: Seqno) -> bool {
         self.lowest.load(Ordering::SeqCst) <= published.0

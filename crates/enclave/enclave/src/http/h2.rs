@@ -2,9 +2,16 @@
 //!
 //! Each stream is a task of its own. That costs more than the hot path of HTTP/1.1 sessions, and
 //! is simple; who needs the last bit of throughput pipelines HTTP/1.1.
+//!
+//! A client may take a request back by resetting its stream. Then its task ends, and with it all
+//! that it waited for; only what the node has been handed is waited for all the same, in the place that
+//! the stream had, so that no connection has more requests with the node than streams.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
@@ -50,6 +57,7 @@ where
         answers: Arc::default(),
         plans: Arc::new(Semaphore::new(POOL_PLANS_MAX)),
         reads: Arc::new(Semaphore::new(POOL_READS_MAX)),
+        streams: Arc::new(Semaphore::new(STREAMS_MAX as usize)),
     });
     // Dropping the set ends all its tasks: a connection that ends leaves none behind.
     let mut streams = JoinSet::new();
@@ -58,7 +66,8 @@ where
             accepted = connection.accept() => {
                 let Some(accepted) = accepted else { return Ok(()) };
                 let (request, respond) = accepted.map_err(io::Error::other)?;
-                let stream = Stream { shared: Arc::clone(&shared), own_id: ids.next_id() };
+                let (shared, own_id) = (Arc::clone(&shared), ids.next_id());
+                let stream = Stream { shared, own_id, fate: Fate::default() };
                 streams.spawn(stream.serve(request, respond));
             }
             // A stream whose task has failed is reset, and that tells the client.
@@ -79,11 +88,23 @@ struct Shared {
     plans: Arc<Semaphore>,
     /// Places for reads in the pool.
     reads: Arc<Semaphore>,
+    /// Places for requests that are worked on, also those that were taken back.
+    streams: Arc<Semaphore>,
 }
 
 struct Stream {
     shared: Arc<Shared>,
     own_id: synod_types::RequestId,
+    fate: Fate,
+}
+
+/// How a stream stands. Only its task looks at it, in two places.
+#[derive(Default)]
+struct Fate {
+    /// The node has been handed something that it will answer.
+    with_node: AtomicBool,
+    /// The client has reset the stream.
+    taken_back: AtomicBool,
 }
 
 /// A body, and the room that it takes.
@@ -98,18 +119,36 @@ struct Body {
 
 impl Stream {
     async fn serve(self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
-        let received = timeout(REQUEST_TIME_MAX, self.receive(request)).await.unwrap_or_else(|_| Err(too_slow()));
-        let response = match received {
-            Ok(Some((head, body))) => self.exchange(&head, &body.bytes).await,
-            Ok(None) => return,
-            Err(failure) => {
-                self.shared.service.metrics.failures.count();
-                Response { reply: failure.reply(), txid: None }
+        let mut work = pin!(self.work(request));
+        let response = tokio::select! {
+            biased;
+            response = &mut work => response,
+            _ = std::future::poll_fn(|cx| respond.poll_reset(cx)) => {
+                self.fate.taken_back.store(true, Relaxed);
+                if self.fate.with_node.load(Relaxed) {
+                    let _ = work.await;
+                }
+                return;
             }
         };
         // If the client has gone or taken the request back, nobody misses the answer.
+        let Some(response) = response else { return };
         let _held = self.shared.answers.hold(response.reply.body.len());
         let _ = send(response, &mut respond).await;
+    }
+
+    /// Makes the answer; none if the client gave up.
+    async fn work(&self, request: Request<RecvStream>) -> Option<Response> {
+        let _place = place(&self.shared.streams).await;
+        let received = timeout(REQUEST_TIME_MAX, self.receive(request)).await.unwrap_or_else(|_| Err(too_slow()));
+        match received {
+            Ok(Some((head, body))) => self.exchange(&head, &body.bytes).await,
+            Ok(None) => None,
+            Err(failure) => {
+                self.shared.service.metrics.failures.count();
+                Some(Response { reply: failure.reply(), txid: None })
+            }
+        }
     }
 
     /// Takes in head and body; nothing if the client gave up.
@@ -152,7 +191,8 @@ impl Stream {
         Ok(())
     }
 
-    async fn exchange(&self, head: &Head, body: &[u8]) -> Response {
+    /// Takes the request through its steps; nothing if the client took it back meanwhile.
+    async fn exchange(&self, head: &Head, body: &[u8]) -> Option<Response> {
         let (shared, service) = (&self.shared, &self.shared.service);
         let postbox = service.office.open();
         let token = postbox.token(0);
@@ -163,14 +203,17 @@ impl Stream {
         shared.answers.room().await;
         let (mut exchange, mut step) = Exchange::begin(service, &arrived);
         loop {
+            let with_node = matches!(step, Step::Submit(_) | Step::Query(_) | Step::ReadIndex);
+            self.fate.with_node.store(with_node, Relaxed);
+            let mut waiting = None;
             match step {
-                Step::Done(response) => return response,
+                Step::Done(response) => return Some(response),
                 Step::Submit(request) => {
                     service.manager.event(NodeEvent::Requests(vec![ClientRequest { token, ..request }]));
                 }
                 Step::Query(query) => service.manager.event(NodeEvent::Query { token, query }),
                 Step::ReadIndex => service.read_index(token),
-                Step::Wait(seqno) => service.wait(seqno, token),
+                Step::Wait(seqno) => waiting = Some(service.wait_while(seqno, token)),
                 Step::PoolPlan(job) => {
                     let place = place(&shared.plans).await;
                     service.pools.plans.run(Arc::clone(&service.office), token, job, place);
@@ -187,6 +230,9 @@ impl Stream {
                 std::future::poll_fn(|cx| postbox.poll_take(cx, &mut events)).await;
                 // A request waits for one thing at a time.
                 let Some((_, event)) = events.pop() else { continue };
+                if self.fate.taken_back.load(Relaxed) {
+                    return None;
+                }
                 if leads_to_a_read(&event) {
                     shared.answers.room().await;
                 }
@@ -194,6 +240,7 @@ impl Stream {
                     break step;
                 }
             };
+            drop(waiting);
         }
     }
 }

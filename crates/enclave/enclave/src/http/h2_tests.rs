@@ -176,3 +176,62 @@ async fn no_read_is_begun_for_a_client_that_takes_no_answers_and_all_are_when_it
         assert_eq!(size.unwrap(), large.len());
     }
 }
+
+/// Sends a request and takes it back once the node's side has settled.
+async fn send_and_reset(client: &mut SendRequest<Bytes>, method: &str, target: &str, headers: &[(&str, &str)]) {
+    let mut request = Request::builder().method(method).uri(format!("https://a{target}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let is_put = method == "PUT";
+    let (response, mut stream) = client.send_request(request.body(()).unwrap(), !is_put).unwrap();
+    if is_put {
+        stream.send_data(Bytes::from_static(b"x"), true).unwrap();
+    }
+    settle().await;
+    stream.send_reset(h2::Reason::CANCEL);
+    drop(response);
+    settle().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_taken_back_is_not_worked_on_and_leaves_nothing_behind() {
+    let world = World::new();
+    let mut client = connect(&world).await;
+    let reads = 3 * POOL_READS_MAX;
+    for _ in 0..reads {
+        send_and_reset(&mut client, "GET", "/app/box/held", &[]).await;
+    }
+    for _ in 0..20 {
+        send_and_reset(&mut client, "GET", "/app/box/a", &[("synod-at-least", "2.9")]).await;
+    }
+    assert_eq!(world.service.office.len(), 0);
+    let later = std::time::Instant::now() + crate::waits::WAIT_TIME_MAX;
+    assert!(world.service.waits.take_expired(later).is_empty());
+    world.gate.open();
+    assert_eq!(send(&mut client, "GET", "/app/box/slow", b"").await.unwrap().0, 404);
+    assert!(world.gate.came() <= POOL_READS_MAX, "{} of {reads} were done", world.gate.came());
+}
+
+#[tokio::test]
+async fn what_the_node_has_been_handed_keeps_its_place_until_it_is_answered_though_it_was_taken_back() {
+    let world = World::new();
+    let mut client = connect(&world).await;
+    for _ in 0..STREAMS_MAX {
+        send_and_reset(&mut client, "PUT", "/app/box/a", &[]).await;
+    }
+    let handed = world.submitted().concat();
+    assert_eq!(handed.len(), STREAMS_MAX as usize);
+    let next = send(&mut client, "PUT", "/app/box/b", b"y");
+    settle().await;
+    assert!(world.submitted().is_empty(), "it waits for a place");
+    world.commit(&handed[0]);
+    settle().await;
+    world.commit(&world.submitted().concat()[0]);
+    assert_eq!(next.await.unwrap().0, 200);
+    for request in &handed[1..] {
+        world.commit(request);
+    }
+    settle().await;
+    assert_eq!(world.service.office.len(), 0);
+}
