@@ -143,7 +143,7 @@ impl World {
         self.plan_disk_step(node);
         match done {
             Some(Done::Persisted(ticket)) => {
-                self.note_acknowledgement(node);
+                self.note_sync(node);
                 self.event(node, Event::Persisted(ticket))
             }
             Some(Done::Read(ticket, records)) => {

@@ -102,14 +102,17 @@ impl World {
         let at_least = if client.prng.chance(500_000) { client.high_water } else { TxId::default() };
         let place = client.prng.next_u64() as usize;
         let some_txid = self.history.some_txid(place);
-        let (view_off, seqno_off) = (client.prng.below(3), client.prng.below(3));
+        let (view_off, seqno_off, ahead) = (client.prng.below(3), client.prng.below(3), client.prng.between(1, 6));
         let what = match (kind, some_txid) {
             (12..16, _) | (18.., None) => Local::Look { key, at_least, patience: LOOKS },
             (16, _) | (_, None) => Local::Question(Question::ReadIndex(key)),
-            (17, Some(txid)) => Local::Question(Question::Receipt(txid)),
+            // Often one that nobody was told of: not committed yet, or never.
+            (17, Some(txid)) => {
+                Local::Question(Question::Receipt(TxId::new(txid.view, txid.seqno.plus(ahead * seqno_off))))
+            }
             (_, Some(txid)) => {
                 let view = View((txid.view.0 + view_off).saturating_sub(1));
-                Local::Question(Question::Status(TxId::new(view, txid.seqno.plus(seqno_off))))
+                Local::Question(Question::Status(TxId::new(view, txid.seqno.plus(ahead * seqno_off))))
             }
         };
         let after = Delay::QUICK.draw(&mut client.prng);
@@ -240,10 +243,14 @@ impl World {
             }
             (Session::Status(txid), Ok(QueryAnswer::Transaction(status))) => {
                 self.probes.invalid += u64::from(status == TxStatus::Invalid);
+                if status == TxStatus::Committed {
+                    self.truth.must_be_committed(node, txid)?;
+                }
                 self.history.statuses.push((node, txid, status));
             }
             (Session::Receipt(txid), Ok(QueryAnswer::Receipt(bytes))) => {
                 self.probes.receipts += 1;
+                self.truth.must_be_committed(node, txid)?;
                 self.history.receipts.push((txid, bytes));
             }
             (session, Ok(answer)) => {

@@ -92,6 +92,8 @@ probes! {
     reads_for_peers,
     /// Disks put back to an earlier state.
     roll_backs,
+    /// Those of a node that led.
+    leaders_rolled_back,
     /// Nodes refused because of that.
     roll_backs_refused,
     /// Logs to which a host added entries that nobody signs.

@@ -53,10 +53,10 @@ pub enum Fate {
     ToBeRolledBack {
         /// To this image.
         image: Image,
-        /// If this process, of this incarnation, sees what it acknowledges until then.
-        witness: Option<(NodeId, u64)>,
-        /// When it first acknowledged more than the image holds.
-        acknowledged_at: Option<Instant>,
+        /// If these processes, of these incarnations, are there until then.
+        witnesses: Vec<(NodeId, u64)>,
+        /// When its disk first held more than the image.
+        went_on_at: Option<Instant>,
     },
     /// Its disk was put back: it must be refused.
     RolledBack,

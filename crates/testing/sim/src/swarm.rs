@@ -140,8 +140,11 @@ pub enum Trouble {
         /// How far.
         by: u64,
     },
-    /// The disk of a follower is put back to an earlier state while it is down.
-    RollBack,
+    /// The disk of a node is put back to an earlier state while it is down.
+    RollBack {
+        /// Who.
+        who: Who,
+    },
     /// The host of a node adds to its log while it is down.
     Forge {
         /// Who.
@@ -274,7 +277,7 @@ fn troubles(prng: &mut Prng, nodes: u64, faults_last: u64) -> Vec<(u64, Trouble)
     }
     if nodes > 1 && prng.chance(150_000) {
         let (at, who) = (prng.between(faults_last / 4, faults_last), who(prng));
-        troubles.push((at, if prng.chance(800_000) { Trouble::RollBack } else { Trouble::Forge { who } }));
+        troubles.push((at, if prng.chance(800_000) { Trouble::RollBack { who } } else { Trouble::Forge { who } }));
     }
     troubles.sort_by_key(|(at, _)| *at);
     troubles

@@ -4,6 +4,7 @@ use synod_node::{Event, Role};
 use synod_types::{NodeId, View};
 
 use crate::check::Checked;
+use crate::clock::Instant;
 use crate::disk::Ending;
 use crate::site::{Fate, Session};
 use crate::swarm::{Direction, Trouble, Who};
@@ -44,7 +45,7 @@ impl World {
                     self.set_clock_forward(node, by)?;
                 }
             }
-            Trouble::RollBack => self.begin_roll_back(),
+            Trouble::RollBack { who } => self.begin_roll_back(who),
             Trouble::Forge { who } => {
                 let chosen = self.hit(who).into_iter().find(|node| self.may_be_rolled_back(*node));
                 chosen.into_iter().for_each(|node| self.forge(node));
@@ -211,62 +212,67 @@ impl World {
         }
     }
 
-    /// Takes an image of a follower's disk, to put it back later.
-    fn begin_roll_back(&mut self) {
-        let seen = |node: &NodeId| self.witness(*node).is_some() && self.may_be_rolled_back(*node);
-        let mut candidates: Vec<_> = self.running().into_iter().filter(seen).collect();
-        self.chance.shuffle(&mut candidates);
-        let Some(node) = candidates.pop() else {
-            return self.queue.push(self.now.plus(ROLL_BACK_PAUSE), Happening::Trouble(Trouble::RollBack));
+    /// Takes an image of a node's disk, to put it back later.
+    fn begin_roll_back(&mut self, who: Who) {
+        let node = self.hit(who).into_iter().find(|node| self.may_be_rolled_back(*node));
+        let (Some(node), true) = (node, self.is_all_well()) else {
+            return self.queue.push(self.now.plus(ROLL_BACK_PAUSE), Happening::Trouble(Trouble::RollBack { who }));
         };
         let image = self.site(node).disk.image();
-        let witness = self.witness(node);
-        self.site(node).fate = Fate::ToBeRolledBack { image, witness, acknowledged_at: None };
+        let witnesses = self.witnesses(node);
+        self.site(node).fate = Fate::ToBeRolledBack { image, witnesses, went_on_at: None };
         let after = self.chance.between(50_000, 800_000);
         self.queue.push(self.now.plus(after), Happening::RollBack(node));
     }
 
-    /// A node is told that its disk has synced, and acknowledges that.
-    pub(crate) fn note_acknowledgement(&mut self, node: NodeId) {
+    /// A node is told that its disk has synced, and counts on that.
+    pub(crate) fn note_sync(&mut self, node: NodeId) {
         let now = self.now;
         let site = self.site(node);
-        if let Fate::ToBeRolledBack { image, acknowledged_at: at @ None, .. } = &mut site.fate
+        if let Fate::ToBeRolledBack { image, went_on_at: at @ None, .. } = &mut site.fate
             && site.disk.went_on_since(image)
         {
             *at = Some(now);
         }
     }
 
-    /// Puts the disk back to the image while its node is down, if a peer saw the node go on meanwhile.
+    /// Puts the disk back to the image while its node is down, once a peer has heard how far the node had gone on.
     pub(crate) fn roll_back(&mut self, node: NodeId) {
-        let Fate::ToBeRolledBack { witness, acknowledged_at, .. } = &self.sites[&node].fate else { return };
-        let is_seen = *witness == self.witness(node)
-            && witness.is_some_and(|(witness, _)| {
-                let heard = self.sites[&witness].process.as_ref().and_then(|process| process.heard.get(&node));
-                acknowledged_at.is_some_and(|at| heard.is_some_and(|heard| *heard > at))
-            });
-        let may_wait = *witness == self.witness(node) && witness.is_some() && self.healed_at.is_none();
-        if may_wait && !is_seen {
+        let Fate::ToBeRolledBack { witnesses, went_on_at, .. } = &self.sites[&node].fate else { return };
+        let are_there = *witnesses == self.witnesses(node) && self.healed_at.is_none();
+        let is_seen =
+            self.is_all_well() && went_on_at.is_some_and(|at| self.was_heard_since(at.plus(TOLD_WITHIN), node));
+        if are_there && !is_seen {
             return self.queue.push(self.now.plus(ROLL_BACK_PAUSE), Happening::RollBack(node));
         }
-        let goes_on = is_seen && self.healed_at.is_none() && self.may_be_rolled_back(node);
+        let goes_on = are_there && self.may_be_rolled_back(node);
         let fate = std::mem::replace(&mut self.site(node).fate, Fate::Honest);
         if let Fate::ToBeRolledBack { image, .. } = fate
             && goes_on
         {
+            self.probes.leaders_rolled_back += u64::from(self.leader() == Some(node));
             self.roll_back_to(node, image);
         }
     }
 
-    /// Who sees what a follower acknowledges: the process that leads it. None if the follower itself leads, or if
-    /// not everyone can hear everyone.
-    fn witness(&self, node: NodeId) -> Option<(NodeId, u64)> {
-        let all_well = self.network.keeps_order()
+    /// Who could see how far a node is: the processes of its peers.
+    fn witnesses(&self, node: NodeId) -> Vec<(NodeId, u64)> {
+        let peers = self.sites.iter().filter(|(id, site)| **id != node && site.process.is_some());
+        peers.map(|(id, site)| (*id, site.incarnation)).collect()
+    }
+
+    /// Whether some peer has a message that the node sent after `at`, and so all that it sent it before.
+    fn was_heard_since(&self, at: Instant, node: NodeId) -> bool {
+        let processes = self.sites.values().filter_map(|site| site.process.as_ref());
+        processes.filter_map(|process| process.heard.get(&node)).any(|heard| *heard > at)
+    }
+
+    /// Whether all nodes run, and all can hear each other.
+    fn is_all_well(&self) -> bool {
+        self.network.keeps_order()
             && self.running().len() == self.consortium.nodes.len()
             && self.network.pairs().iter().all(|(a, b)| self.network.is_clear(*a, *b))
-            && self.sites.values().all(|site| site.paused_until <= self.now);
-        let leader = self.leader().filter(|leader| *leader != node && all_well)?;
-        Some((leader, self.sites[&leader].incarnation))
+            && self.sites.values().all(|site| site.paused_until <= self.now)
     }
 
     /// Whether a disk was rolled back and its node not refused yet: other troubles wait until it is, because
@@ -304,6 +310,9 @@ impl World {
         others_honest && self.consortium.nodes.len() > 2
     }
 }
+
+/// Within so long of a sync a node has told all peers of it, however its clock runs.
+const TOLD_WITHIN: u64 = 200_000;
 
 /// How long a roll-back waits for a moment at which somebody would see it.
 const ROLL_BACK_PAUSE: u64 = 100_000;

@@ -334,6 +334,11 @@ impl World {
 
 /// A clock within what the swarm allows.
 pub(crate) fn clock(swarm: &Swarm, prng: &mut Prng) -> Clock {
-    let both_ways = |max: u64, prng: &mut Prng| prng.below(2 * max + 1) as i64 - max as i64;
+    // Often as far as allowed: two such clocks, one each way, are where the most can go wrong.
+    let both_ways = |max: u64, prng: &mut Prng| match prng.below(4) {
+        0 => -(max as i64),
+        1 => max as i64,
+        _ => prng.below(2 * max + 1) as i64 - max as i64,
+    };
     Clock { ahead: both_ways(swarm.skew_max, prng), gains_ppm: both_ways(swarm.drift_max_ppm, prng) }
 }

@@ -201,6 +201,17 @@ impl Truth {
         self.committed.get(place).filter(|record| record.first_seqno <= seqno).map(|record| record.view)
     }
 
+    /// A node vouches for a transaction.
+    ///
+    /// # Errors
+    /// If no node has committed it.
+    pub fn must_be_committed(&self, node: NodeId, txid: TxId) -> Checked {
+        if self.view_of(txid.seqno) == Some(txid.view) {
+            return Ok(());
+        }
+        violated("nodes vouch for what is committed only", format!("node {node} vouches for {txid}, which is not"))
+    }
+
     /// How many views had a leader.
     pub fn views_led(&self) -> usize {
         self.leaders.len()
