@@ -81,7 +81,6 @@ macro_rules! metrics {
     ($($kind:ident $field:ident $name:literal $help:literal;)*) => {
         /// All figures of one node.
         #[derive(Debug, Default)]
-        #[allow(missing_docs, reason = "the help text of each stands beside it")]
         pub struct Metrics {
             $(#[doc = $help] pub $field: $kind,)*
         }

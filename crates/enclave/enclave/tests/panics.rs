@@ -1,5 +1,4 @@
 //! A panic tells its place at most: its words may hold what an enclave keeps private.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::process::Command;
 

@@ -483,3 +483,7 @@ const ROUNDS_MAX: usize = 4;
 #[cfg(test)]
 #[path = "h1_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "h1_properties.rs"]
+mod properties;

@@ -1,5 +1,5 @@
 //! Whole enclaves, from TLS to committed blocks, on hosts that live in memory.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod world;
 
