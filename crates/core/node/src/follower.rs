@@ -9,7 +9,6 @@ use synod_types::{Decode, LogIndex, NodeId, Seqno, Time, TxId, Untrusted};
 use synod_worker::{Reply, ToWorker};
 
 use crate::chain::Position;
-use crate::clocks::Unheeded;
 use crate::event::{Action, Answer};
 use crate::inbox::Waiting;
 use crate::layers::Done;
@@ -17,6 +16,7 @@ use crate::node::{Engine, Node};
 use crate::request_digest::RequestDigest;
 use crate::requests::Known;
 use crate::sealing::apply;
+use crate::unheeded::Unheeded;
 
 impl Node {
     /// Lets a peer's message to the engine only after the entries that it adds have been checked
@@ -49,7 +49,10 @@ impl Node {
                 // same content before it.
                 Some(known) if known.is(record, &parent.tip) => known.clone(),
                 _ => {
-                    let Some(position) = self.check_entry(record, &parent) else { return false };
+                    let Ok(position) = self.seals.check(record, &parent) else {
+                        self.unheeded = Some(Unheeded::for_block(from, admitted.view()));
+                        return false;
+                    };
                     if let Some(leader) = Unheeded::for_time(now, from, admitted.view(), position.tip.time) {
                         self.unheeded = Some(leader);
                         return false;
@@ -61,10 +64,6 @@ impl Node {
             parent = position;
         }
         true
-    }
-
-    fn check_entry(&self, record: &LogRecord, parent: &Position) -> Option<Position> {
-        self.seals.check(record, parent).ok()
     }
 
     /// Newer entries replaced ours: the layers above them go, and those who waited for them wait for the next block.

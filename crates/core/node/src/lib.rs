@@ -23,7 +23,6 @@
 mod batch;
 mod chain;
 mod clients;
-mod clocks;
 mod event;
 mod follower;
 pub mod genesis;
@@ -45,9 +44,9 @@ mod resume;
 mod sealing;
 mod start;
 mod synced;
+mod unheeded;
 mod vote_record;
 
-pub use clocks::BLOCK_TIME_AHEAD_MAX;
 pub use event::{
     Action, Answer, ClientRequest, Event, Query, QueryAnswer, Refusal, Response, Role, Status, StopReason, TxStatus,
 };
@@ -60,3 +59,4 @@ pub use reads::{CLIENT_READS_AT_ONCE_MAX, CLIENT_READS_WAITING_MAX};
 pub use requests::WINDOW;
 pub use sealing::CheckRefused;
 pub use start::{Config, Start, StartError, Times};
+pub use unheeded::BLOCK_TIME_AHEAD_MAX;

@@ -9,7 +9,6 @@ use synod_consensus::{Consensus, Effect, Promise, Restored};
 use synod_types::{Encode, NodeId, Time, TxId, Untrusted, View, limits};
 
 use crate::chain::Chain;
-use crate::clocks::Unheeded;
 use crate::event::{Action, Event, Response, Role, Status, StopReason};
 use crate::government::Government;
 use crate::history::History;
@@ -24,6 +23,7 @@ use crate::requests::RequestTable;
 use crate::resume::{Memory, Resuming, Standing};
 use crate::sealing::Seals;
 use crate::synced::Synced;
+use crate::unheeded::Unheeded;
 use crate::vote_record::VoteRecord;
 
 /// One node of a network, without its worker, its disk and its sockets.
@@ -45,7 +45,7 @@ pub struct Node {
     pub(crate) requests: RequestTable,
     pub(crate) layers: Layers,
     pub(crate) leadership: Option<Leadership>,
-    /// A leader whose clock is too far ahead.
+    /// A leader whose block was refused.
     pub(crate) unheeded: Option<Unheeded>,
     /// Blocks at the worker whose leadership ended meanwhile: their results are dropped as they come.
     pub(crate) stale_executions: u32,

@@ -40,6 +40,8 @@ pub struct Cluster {
     events: VecDeque<(NodeId, Event)>,
     /// From whom to whom nothing gets through.
     blocked: BTreeSet<(NodeId, NodeId)>,
+    /// Whose long blocks are changed on their way.
+    pub garbled: Option<NodeId>,
     /// The most reads for clients that one node had under way at once.
     pub reads_at_once: usize,
     /// Why nodes stopped by themselves.
@@ -122,6 +124,7 @@ impl Cluster {
             machines,
             events: VecDeque::new(),
             blocked: BTreeSet::new(),
+            garbled: None,
             reads_at_once: 0,
             stops: BTreeMap::new(),
             crash: None,
@@ -402,6 +405,7 @@ impl Cluster {
             match action {
                 Action::Send { to, .. } if self.blocked.contains(&(id, to)) => {}
                 Action::Send { to, bytes } => {
+                    let bytes = if self.garbled == Some(id) { garble(bytes) } else { bytes };
                     self.events.push_back((to, Event::PeerMessage { from: id, bytes: Untrusted::new(bytes) }));
                 }
                 Action::Append(mut append) if !append.records.is_empty() && self.crash.is_some_and(|it| it.0 == id) => {
@@ -436,6 +440,17 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Changes a byte in the middle of a message with a long block, which is what the block holds.
+fn garble(bytes: Bytes) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    // Forwarded requests are of another kind, and stay as they are.
+    if bytes.len() > 4_096 && bytes[0] == 0 {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    }
+    bytes.into()
 }
 
 fn file(machine: &mut Machine, append: Append) {

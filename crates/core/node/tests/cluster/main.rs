@@ -8,6 +8,7 @@ mod forwarding;
 mod harness;
 mod reads;
 mod restarts;
+mod unusable;
 
 use synod_node::{Query, QueryAnswer, Refusal, Role, TxStatus};
 use synod_types::TxId;

@@ -1,11 +1,14 @@
-//! What a follower does about a leader whose clock is too far ahead.
+//! What a follower does about a leader whose blocks it cannot acknowledge.
 //!
-//! It acknowledges none of its blocks: block time decides what contracts do, and never runs backwards. But a leader
-//! that goes on to be heard goes on to lead, and if a quorum acknowledges nothing, nobody writes any more. So the
-//! follower also goes deaf to it, heartbeats included, until its own clock has come to where it would take the block.
-//! If a quorum does so, the leader hears from no quorum and steps down, and an election follows sooner than it could
-//! win one itself: it counts the silence from later on than the others. If few do, they are the ones whose clocks
-//! are wrong, and only they are left behind.
+//! A leader that goes on to be heard goes on to lead, and if a quorum acknowledges nothing, nobody writes any more. So
+//! a follower that refuses a block also goes deaf to the leader, heartbeats included. If a quorum does so, the
+//! leader hears from no quorum and steps down, and an election follows sooner than it could win one itself: it
+//! counts the silence from later on than the others. If few do, the fault is theirs, and only they are left behind.
+//!
+//! - A block that does not check, or that does not open: the leader's memory or its keys are not what they should be.
+//!   It is not heeded in its view any more.
+//! - A block whose time is too far ahead, since block time decides what contracts do and never runs backwards. The
+//!   leader is not heeded until this node's clock has come to where it would take the block.
 
 use std::time::Duration;
 
@@ -15,24 +18,29 @@ use synod_types::{NodeId, Time, View};
 /// Generous beside what clocks differ by, small beside what contracts and epochs care about.
 pub const BLOCK_TIME_AHEAD_MAX: Duration = Duration::from_secs(60);
 
-/// A leader that is not heeded in its view, for a time.
+/// A leader that is not heeded in its view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unheeded {
     leader: NodeId,
     view: Option<View>,
-    /// The refused block's time.
-    block_time: Time,
+    /// The refused block's time, if it was refused for that alone.
+    block_time: Option<Time>,
 }
 
 impl Unheeded {
+    /// The leader of `view`, which sent a block that was refused.
+    pub const fn for_block(leader: NodeId, view: Option<View>) -> Self {
+        Self { leader, view, block_time: None }
+    }
+
     /// The leader of `view`, if `block_time`, of a block that it sent, is too far ahead of `now`.
     pub fn for_time(now: Time, leader: NodeId, view: Option<View>, block_time: Time) -> Option<Self> {
-        is_too_far_ahead(now, block_time).then_some(Self { leader, view, block_time })
+        is_too_far_ahead(now, block_time).then_some(Self { leader, view, block_time: Some(block_time) })
     }
 
     /// Whether a message of `view` from `from` is one of this leader that must not be heeded `now`.
     pub fn said(&self, now: Time, from: NodeId, view: Option<View>) -> bool {
-        (self.leader, self.view) == (from, view) && is_too_far_ahead(now, self.block_time)
+        (self.leader, self.view) == (from, view) && self.block_time.is_none_or(|time| is_too_far_ahead(now, time))
     }
 }
 
@@ -58,5 +66,7 @@ mod tests {
         ] {
             assert_eq!(unheeded.said(now, from, view), expected, "{from} in {view:?} at {now:?}");
         }
+        let unheeded = Unheeded::for_block(leader, view);
+        assert!(unheeded.said(Time(u64::MAX), leader, view) && !unheeded.said(Time(0), leader, Some(View(4))));
     }
 }
