@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use synod_ledger::{SealedBlock, Tip};
+use synod_ledger::{Content, SealedBlock, Tip};
 use synod_types::boundary::LogRecord;
 use synod_types::{Digest, LogIndex, View};
 
@@ -23,6 +23,8 @@ pub struct Position {
     pub record: LogRecord,
     /// The block, if the entry is one of ours.
     pub block: Option<Arc<SealedBlock>>,
+    /// What the block holds, opened as it was checked; none for a block that this node sealed, or without transactions.
+    pub content: Option<Arc<Content>>,
     /// The time by which request ids age, from the first entry to this one. See [`ageing`].
     pub age: Duration,
 }
@@ -30,13 +32,20 @@ pub struct Position {
 impl Position {
     /// The genesis block, which leaves `tip`.
     pub fn genesis(tip: Tip, record: LogRecord, block: SealedBlock) -> Self {
-        Self { tip, parent_chain: Digest::default(), record, block: Some(Arc::new(block)), age: Duration::ZERO }
+        Self {
+            tip,
+            parent_chain: Digest::default(),
+            record,
+            block: Some(Arc::new(block)),
+            content: None,
+            age: Duration::ZERO,
+        }
     }
 
     /// An entry that leaves `tip`, checked on `parent`.
     pub fn after(parent: &Self, tip: Tip, record: LogRecord, block: Option<SealedBlock>) -> Self {
         let age = parent.age + ageing(&parent.tip, &tip);
-        Self { tip, parent_chain: parent.tip.chain, record, block: block.map(Arc::new), age }
+        Self { tip, parent_chain: parent.tip.chain, record, block: block.map(Arc::new), content: None, age }
     }
 
     /// Whether this is `record`, checked on `parent`.
@@ -128,6 +137,7 @@ impl Chain {
         let committed = self.positions.front_mut().expect("only what is in the log commits");
         let whole = committed.clone();
         committed.block = None;
+        committed.content = None;
         committed.record.payload = Bytes::new();
         whole
     }

@@ -9,7 +9,7 @@ use synod_types::{Decode, LogIndex, NodeId, Seqno, Time, TxId, Untrusted};
 use synod_worker::{Reply, ToWorker};
 
 use crate::chain::Position;
-use crate::event::{Action, Answer};
+use crate::event::{Action, Answer, Refusal};
 use crate::inbox::Waiting;
 use crate::layers::Done;
 use crate::node::{Engine, Node};
@@ -141,9 +141,9 @@ impl Node {
         let upto = TxId::new(position.tip.tx_view, position.tip.seqno);
         let layer = self.layers.commit(position.record.index);
         if layer.is_none() {
-            let content = self.open(position);
-            self.note_requests(position, &content);
-            self.actions.push_back(Action::Worker(ToWorker::Apply(apply(position, &content))));
+            let content = content_of(position);
+            self.note_requests(position, content);
+            self.actions.push_back(Action::Worker(ToWorker::Apply(apply(position, content))));
         }
         self.history.commit(upto.view, position.record.first_seqno, upto.seqno);
         self.requests.forget(position.age);
@@ -152,21 +152,13 @@ impl Node {
         if let Some(layer) = layer {
             for done in layer.requests {
                 for waiting in done.waiting {
-                    self.respond(waiting, Ok(done.answer.clone()));
+                    self.respond(waiting, done.answer.clone());
                 }
             }
             for (waiting, answer) in layer.readers {
                 self.respond(waiting, Ok(answer));
             }
         }
-    }
-
-    /// What a block of another node holds. Its header was checked when it came, so a part that does not open means
-    /// that the nodes do not share their keys: this node stops rather than go on without the content.
-    pub(crate) fn open(&self, position: &Position) -> Content {
-        let block = position.block.as_ref().expect("a block with transactions is kept until it commits");
-        let opened = self.seals.open(block).expect("a checked block opens under the session keys of its epoch");
-        opened.content.expect("an application block has an application part")
     }
 
     /// Notes the requests of a block that another node ordered.
@@ -186,7 +178,7 @@ impl Node {
         ended(position, content)
             .map(|(request, txid)| Done {
                 key: self.requests.key(request.actor.id, request.request_id),
-                answer: Answer { txid, replies: replies(request) },
+                answer: answer_of(request, txid),
                 waiting: Vec::new(),
             })
             .collect()
@@ -202,8 +194,16 @@ fn ended<'a>(position: &Position, content: &'a Content) -> impl Iterator<Item = 
     })
 }
 
-/// The replies of a request that the ledger holds.
-pub(crate) fn replies(request: &RequestRecord) -> Vec<Reply> {
-    let reply = |bytes: &Bytes| Reply::from_bytes(bytes).expect("an enclave encoded it and the block is authentic");
-    request.calls.iter().map(|call| reply(&call.reply)).collect()
+/// What a block of another node holds.
+pub(crate) fn content_of(position: &Position) -> &Content {
+    position
+        .content
+        .as_deref()
+        .expect("what this node sealed is a layer, and other blocks were opened as they were checked")
+}
+
+/// The answer to a request that the ledger holds, which ended as `txid`.
+pub(crate) fn answer_of(request: &RequestRecord, txid: TxId) -> Result<Answer, Refusal> {
+    let replies = request.calls.iter().map(|call| Reply::from_bytes(&call.reply)).collect::<Result<_, _>>();
+    Ok(Answer { txid, replies: replies.map_err(|_| Refusal::LedgerUnreadable)? })
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use synod_types::{LogIndex, Seqno, TxId};
 
-use crate::event::Answer;
+use crate::event::{Answer, Refusal};
 use crate::inbox::Waiting;
 use crate::requests::RequestKey;
 
@@ -26,8 +26,8 @@ pub struct Layer {
 pub struct Done {
     /// The request.
     pub key: RequestKey,
-    /// Its last transaction, and one reply per call.
-    pub answer: Answer,
+    /// Its last transaction, and one reply per call; a refusal if another node wrote replies that this one cannot read.
+    pub answer: Result<Answer, Refusal>,
     /// Who waits for the block to commit; nobody, if another node ordered it.
     pub waiting: Vec<Waiting>,
 }

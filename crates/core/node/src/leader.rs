@@ -15,6 +15,7 @@ use synod_worker::{ActorFacts, BlockEnv, Call, Execute, Executed, Outcome, ToWor
 
 use crate::chain::Position;
 use crate::event::{Action, Answer, ClientRequest, Refusal};
+use crate::follower::content_of;
 use crate::inbox::{PATIENCE, Waiting};
 use crate::layers::{Done, Layer};
 use crate::node::{Engine, Node};
@@ -125,10 +126,10 @@ impl Node {
             self.chain.uncommitted().filter(|position| position.record.index > top && position.record.count > 0);
         let inherited: Vec<_> = inherited.cloned().collect();
         for position in inherited {
-            let content = self.open(&position);
+            let content = content_of(&position);
             let upto = TxId::new(position.tip.tx_view, position.tip.seqno);
-            let requests = self.note_inherited(&position, &content);
-            self.actions.push_back(Action::Worker(ToWorker::Apply(apply(&position, &content))));
+            let requests = self.note_inherited(&position, content);
+            self.actions.push_back(Action::Worker(ToWorker::Apply(apply(&position, content))));
             self.layers.push(Layer { index: position.record.index, upto, requests, readers: Vec::new() });
         }
     }
@@ -277,7 +278,7 @@ impl Node {
                 Some(record) => {
                     records.push(record);
                     known.push((batched.key, Known { seqno: txid.seqno, asked: batched.asked }));
-                    done.push(Done { key: batched.key, answer, waiting: waiting.collect() });
+                    done.push(Done { key: batched.key, answer: Ok(answer), waiting: waiting.collect() });
                 }
                 None => readers.extend(waiting.map(|waiting| (waiting, answer.clone()))),
             }

@@ -4,8 +4,8 @@ use synod_ledger::{Opened, SealedBlock};
 use synod_types::boundary::{LogRecord, Ticket};
 use synod_types::{LogIndex, Seqno, Time, TxId, Untrusted};
 
-use crate::event::{Action, Answer, Query, QueryAnswer, Refusal, TxStatus};
-use crate::follower::replies;
+use crate::event::{Action, Query, QueryAnswer, Refusal, TxStatus};
+use crate::follower::answer_of;
 use crate::inbox::{PATIENCE, Waiting};
 use crate::node::{Engine, Node};
 use crate::reads::{Came, ClientRead, Purpose, Whose};
@@ -136,7 +136,7 @@ impl Node {
                 let content = covering.and_then(|(_, opened)| opened.content);
                 let mut done = content.into_iter().flat_map(|content| content.requests);
                 let done = done.find(|done| self.requests.key(done.actor.id, done.request_id) == key);
-                let answer = done.map(|done| Answer { txid, replies: replies(&done) }).ok_or(Refusal::LedgerUnreadable);
+                let answer = done.ok_or(Refusal::LedgerUnreadable).and_then(|done| answer_of(&done, txid));
                 self.respond(*waiting, answer);
             }
         }

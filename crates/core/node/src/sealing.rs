@@ -1,10 +1,12 @@
 //! The node's keys at work: sealing, checking and opening blocks and the vote record.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use synod_crypto::{NodeKey, SALT_SIZE, SealingKey, ServiceKey, SessionKeys};
 use synod_ledger::{
-    BlockRefused, BlockTooLarge, Content, GenesisPublic, KeyHistory, Moment, Opened, Receipt, Sealed, SealedBlock,
-    Sealer, check, check_alone, check_genesis, open,
+    BlockRefused, BlockTooLarge, Content, GenesisPublic, KeyHistory, Moment, OpenRefused, Opened, Receipt, Sealed,
+    SealedBlock, Sealer, check, check_alone, check_genesis, open,
 };
 use synod_types::boundary::{EntryKind, LogRecord};
 use synod_types::{ConfigurationChange, Decode, DecodeError, Digest, Encode, NodeId, Seqno, TxId};
@@ -33,6 +35,12 @@ pub enum CheckRefused {
     /// The block does not continue the ledger, or is not signed.
     #[error("the block does not continue the ledger")]
     Block(#[from] BlockRefused),
+    /// The block was sealed under other keys, or what is in it is not what it shows.
+    #[error("the block does not open")]
+    Sealed(#[from] OpenRefused),
+    /// The block holds transactions that this version does not know how to apply.
+    #[error("the block has no application part")]
+    WithoutContent,
     /// The record says other things of the block than its header.
     #[error("the record and the header of its block differ")]
     RecordDiffers,
@@ -104,10 +112,11 @@ impl Seals {
         Ok(position(parent, sealed))
     }
 
-    /// Checks that `record` continues `parent`, and that its signatures are right.
+    /// Checks that `record` continues `parent`, that its signatures are right, and that what it holds can be read. So
+    /// a block that this node could not apply is refused before it is acknowledged, and opened once only.
     ///
     /// # Errors
-    /// If it does not, or they are not.
+    /// If it does not, they are not, or it cannot.
     pub fn check(&self, record: &LogRecord, parent: &Position) -> Result<Position, CheckRefused> {
         let (tip, block) = match record.kind {
             EntryKind::Engine => (parent.tip.after_engine_entry(record.index, record.view)?, None),
@@ -120,7 +129,13 @@ impl Seals {
                 (check(&block, &parent.tip)?, Some(block))
             }
         };
-        Ok(Position::after(parent, tip, record.clone(), block))
+        let content = block.as_ref().filter(|_| record.count > 0).map(|block| self.content(block)).transpose()?;
+        Ok(Position { content: content.map(Arc::new), ..Position::after(parent, tip, record.clone(), block) })
+    }
+
+    fn content(&self, block: &SealedBlock) -> Result<Content, CheckRefused> {
+        let opened = open(block, self.sealer.keys())?;
+        opened.content.ok_or(CheckRefused::WithoutContent)
     }
 
     /// Whether a record that the host read back for a follower is the entry of this index and view. `opens_view` says
@@ -211,4 +226,59 @@ pub fn apply(position: &Position, content: &Content) -> Apply {
 /// The facts of a block as its leader gave them to the worker.
 pub const fn moment(env: &BlockEnv, committed: Seqno) -> Moment {
     Moment { view: env.view, time: env.time, committed }
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_crypto::{AdminKey, ApplicationKey};
+    use synod_ledger::{AdminRecord, CallRecord, GenesisParts, RequestRecord, seal_genesis};
+    use synod_types::{AdapterId, Epoch, RequestId, Time, View};
+
+    use super::*;
+
+    fn session_keys(application: u8) -> SessionKeys {
+        let (application, admin) = (ApplicationKey::new([application; 32]), AdminKey::new([9; 32]));
+        SessionKeys { epoch: Epoch(1), application, admin }
+    }
+
+    /// A checker, and an elected leader's first block with transactions, sealed under `keys`.
+    fn block_under(keys: SessionKeys) -> (Seals, Position, LogRecord) {
+        let (service_key, node_key) = (ServiceKey::from_seed(&[1; 32]), NodeKey::from_seed(&[2; 32]));
+        let nodes = [(NodeId(1), node_key.verifying_key().clone())].into();
+        let (content, admin) = (Content { setup: Some(Bytes::new()), ..Content::default() }, AdminRecord::default());
+        let parts = GenesisParts { content: &content, admin: &admin, admin_is_public: false };
+        let genesis = seal_genesis(&service_key, nodes, &session_keys(1), [3; 32], Time(1), parts).unwrap();
+        let genesis = genesis.block.to_record();
+
+        let seals = |keys| Seals::new(NodeId(1), &genesis, (node_key.clone(), service_key.clone(), keys)).unwrap();
+        let (checker, _, first) = seals(session_keys(1));
+        let (leader, ..) = seals(keys);
+        let elected = first.tip.after_engine_entry(first.tip.index.next(), View(2)).unwrap();
+        let elected = Position::after(&first, elected, genesis.clone(), None);
+        let moment = Moment { view: View(2), time: Time(2), committed: Seqno(1) };
+        let opened = leader.seal_view_start(&elected, moment, [4; 32]);
+        let call = CallRecord { write_set: Some(Bytes::from_static(b"writes")), ..CallRecord::default() };
+        let request = RequestRecord {
+            adapter: AdapterId(0),
+            actor: synod_ledger::ActorRecord::default(),
+            request_id: RequestId([5; 16]),
+            calls: vec![call],
+        };
+        let content = Content { requests: vec![request], ..Content::default() };
+        let block = leader.seal(&opened, moment, &content, &mut crate::probe::NoProbe).unwrap();
+        (checker, opened, block.record)
+    }
+
+    #[test]
+    fn a_block_is_opened_as_it_is_checked_and_refused_if_it_was_sealed_under_other_keys() {
+        let (checker, parent, record) = block_under(session_keys(1));
+        let checked = checker.check(&record, &parent).unwrap();
+        assert_eq!(checked.content.unwrap().requests[0].request_id, RequestId([5; 16]));
+
+        let (checker, parent, record) = block_under(session_keys(7));
+        assert!(
+            matches!(checker.check(&record, &parent), Err(CheckRefused::Sealed(_))),
+            "all of its signatures are right"
+        );
+    }
 }
