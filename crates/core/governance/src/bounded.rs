@@ -24,7 +24,7 @@ pub struct BoundRefused {
 
 /// A name: one line of 1 to 256 bytes, not surrounded by space, without characters that do not show or turn the
 /// direction of text (they would let one name pass for another on a screen).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
@@ -51,7 +51,7 @@ impl Name {
 }
 
 /// A note: up to 8 KiB of lines, without characters that do not show.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Note(String);
 
@@ -110,6 +110,13 @@ macro_rules! text_forms {
         impl From<$name> for String {
             fn from(text: $name) -> Self {
                 text.0
+            }
+        }
+
+        /// Prints the size only: who takes part, and what is proposed, is private.
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({} bytes)", stringify!($name), self.0.len())
             }
         }
 
@@ -417,6 +424,13 @@ mod tests {
         let lossy = Note::lossy(&"ä\u{202e}".repeat(5_000));
         assert!(Note::new(lossy.as_str()).is_ok());
         assert!(lossy.as_str().starts_with("ä\\u{202e}ä"));
+    }
+
+    #[test]
+    fn what_is_private_is_not_printed() {
+        let printed = format!("{:?} {:?}", Name::new("planted").unwrap(), Note::new("planted").unwrap());
+        assert_eq!(printed, "Name(7 bytes) Note(7 bytes)");
+        assert!(!format!("{:?}", TextBlob::<9>::new("planted").unwrap()).contains("planted"));
     }
 
     #[test]

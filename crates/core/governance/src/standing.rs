@@ -13,6 +13,7 @@ use synod_types::{ActorId, Decode, DecodeError, Decoder, Encode, Encoder};
 
 use crate::actions::ActionKind;
 use crate::bounded::{List, Name, Set};
+use crate::document::short;
 use crate::entries::{AutoVote, Measurement, Platform};
 use crate::level::{Level, all, below};
 use crate::limits::{DEPTH_MAX, LIST_MAX, PARTS_MAX};
@@ -76,7 +77,7 @@ pub enum Condition {
 }
 
 /// What an action is about, as far as predicates ask.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Subject {
     /// The owner of the node.
     pub owner: Option<ActorId>,
@@ -118,7 +119,7 @@ pub enum RuleRefused {
         kind: ActionKind,
     },
     /// The rule does not demand what the constitution requires.
-    #[error("for {kind} the constitution requires that a rule demands {required:?} at least")]
+    #[error("for {kind} the constitution requires that a rule demands {required} at least")]
     BeyondLimit {
         /// The kind.
         kind: ActionKind,
@@ -253,6 +254,13 @@ impl Predicate {
     }
 }
 
+/// As in documents.
+impl std::fmt::Display for Predicate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&short(self))
+    }
+}
+
 /// Whether `host` is `domain` or ends with it after a dot: `vn1.example.org` lies within `example.org`, and
 /// `elsewhere-example.org` does not.
 fn is_within(host: &str, domain: &str) -> bool {
@@ -299,5 +307,84 @@ impl Predicate {
             Self::KindIs(kinds) => kinds.is_empty(),
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is(predicate: Predicate) -> Condition {
+        Condition::Is(predicate)
+    }
+
+    fn list(conditions: &[Condition]) -> List<Condition, LIST_MAX> {
+        List::new(conditions.to_vec()).unwrap()
+    }
+
+    fn ids(ids: &[u8]) -> Predicate {
+        Predicate::ProposerIs(Members(Set::new(ids.iter().map(|id| ActorId([*id; 32]))).unwrap()))
+    }
+
+    #[test]
+    fn a_stricter_predicate_implies_a_looser_one_and_never_the_other_way_round() {
+        let name = |text: &str| Name::new(text).unwrap();
+        let kinds = |kinds: &[ActionKind]| Predicate::KindIs(Set::new(kinds.iter().copied()).unwrap());
+        let rows = [
+            (Predicate::ActorNodesFewerThan(2), Predicate::ActorNodesFewerThan(3)),
+            (ids(&[1]), ids(&[1, 2])),
+            (kinds(&[ActionKind::AddNode]), kinds(&[ActionKind::AddNode, ActionKind::RemoveNode])),
+            (Predicate::NameEndsWith(name("-eu-west")), Predicate::NameEndsWith(name("-west"))),
+            (Predicate::HostWithin(name("eu.example.org")), Predicate::HostWithin(name("example.org"))),
+            (Predicate::OwnerIsProposer, Predicate::OwnerIsActor),
+        ];
+        for (strict, loose) in rows {
+            assert!(strict.implies(&loose) && strict.implies(&strict) && loose.implies(&loose), "{strict} and {loose}");
+            assert!(!loose.implies(&strict), "{loose} and {strict}");
+        }
+        let host = Predicate::HostWithin(name("elsewhere-example.org"));
+        assert!(!host.implies(&Predicate::HostWithin(name("example.org"))));
+    }
+
+    #[test]
+    fn a_condition_implies_what_holds_in_every_way_in_which_it_can_hold() {
+        let (code, tee) = (is(Predicate::CodeIsApproved), is(Predicate::TeeIsAllowed));
+        let member = is(Predicate::ProposerIsMember);
+        let rows = [
+            (code.clone(), true),
+            (tee.clone(), false),
+            (Condition::AllOf(list(&[tee.clone(), code.clone()])), true),
+            (Condition::AnyOf(list(&[tee.clone(), code.clone()])), false),
+            (Condition::AnyOf(list(&[code.clone(), Condition::AllOf(list(&[code.clone(), tee.clone()]))])), true),
+            // Of three, of which two imply it, any two have one that does; any one may not.
+            (Condition::AtLeast { k: 2, of: list(&[code.clone(), code.clone(), tee.clone()]) }, true),
+            (Condition::AtLeast { k: 1, of: list(&[code.clone(), code.clone(), tee.clone()]) }, false),
+            (Condition::AtLeast { k: 2, of: list(&[code.clone(), member.clone(), tee.clone()]) }, false),
+            (Condition::AtLeast { k: 3, of: list(&[code, member, tee]) }, true),
+        ];
+        for (condition, expected) in rows {
+            assert_eq!(condition.implies(&Predicate::CodeIsApproved), expected, "{condition:?}");
+            assert_eq!(Condition::from_bytes(&condition.to_bytes()), Ok(condition));
+        }
+    }
+
+    #[test]
+    fn a_condition_without_parts_or_too_large_is_refused() {
+        let one = || is(Predicate::OwnerIsActor);
+        let nested = (0..DEPTH_MAX).fold(one(), |inner, _| Condition::AllOf(list(&[inner])));
+        let rows = [
+            (Condition::AllOf(list(&[])), RuleRefused::Empty),
+            (Condition::AnyOf(list(&[])), RuleRefused::Empty),
+            (Condition::AtLeast { k: 0, of: list(&[one()]) }, RuleRefused::Empty),
+            (Condition::AtLeast { k: 2, of: list(&[one()]) }, RuleRefused::Empty),
+            (Condition::AllOf(list(&vec![one(); LIST_MAX])), RuleRefused::TooLarge),
+            (nested, RuleRefused::TooLarge),
+        ];
+        for (condition, expected) in rows {
+            assert_eq!(condition.check_level(1, &mut 0), Err(expected), "{condition:?}");
+        }
+        let mut bytes = [1, 1, 0, 0, 0].repeat(1_000_000);
+        bytes.extend([0, 1]);
+        assert!(Condition::from_bytes(&bytes).is_err());
     }
 }

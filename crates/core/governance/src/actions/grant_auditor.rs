@@ -3,6 +3,7 @@
 use synod_kv::Tx;
 
 use super::{ActionKind, Rule, Scene};
+use crate::document::short;
 use crate::entries::AuditorEntry;
 use crate::execute::Env;
 use crate::identity::check_actor_certificate;
@@ -40,7 +41,7 @@ impl Rule for GrantAuditor {
 
     fn summary(&self, _kind: ActionKind) -> String {
         let key = self.certificate.actor_id().map_or_else(String::new, |id| id.to_hex());
-        format!("let auditor {:?} ({key}) read: {:?}", self.name.as_str(), self.part)
+        format!("let auditor {:?} ({key}) read: {}", self.name.as_str(), short(&self.part))
     }
 
     fn subject(&self, _tables: Tables<'_>) -> Read<Subject> {

@@ -6,6 +6,7 @@ use synod_types::{ActorId, NodeId};
 use super::add_node::{check_node, subject};
 use super::{ActionKind, Rule, Scene};
 use crate::bounded::{Blob, Name};
+use crate::document::short;
 use crate::entries::{Address, Measurement, NodeEntry, Platform};
 use crate::execute::Env;
 use crate::limits::PUBLIC_KEY_BYTES_MAX;
@@ -102,7 +103,7 @@ impl Rule for ReplaceNode {
         add("key", self.public_key.as_ref().map(|key| synod_crypto::sha256(&[key]).to_hex()));
         add("address", self.address.as_ref().map(ToString::to_string));
         add("code", self.code.as_ref().map(|code| code.to_hex()));
-        add("platform", self.platform.map(|platform| format!("{platform:?}")));
+        add("platform", self.platform.as_ref().map(short));
         text
     }
 

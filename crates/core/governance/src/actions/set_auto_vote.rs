@@ -3,6 +3,7 @@
 use synod_kv::Tx;
 
 use super::{ActionKind, PolicyKey, Rule, Scene};
+use crate::document::short;
 use crate::entries::AutoVote;
 use crate::execute::Env;
 use crate::macros::record;
@@ -41,7 +42,7 @@ impl Rule for SetAutoVote {
 
     fn summary(&self, _kind: ActionKind) -> String {
         match &self.value {
-            Some(limit) => format!("allow automatic votes on {} that require {:?}", self.kind, &limit.require[..]),
+            Some(limit) => format!("allow automatic votes on {} that require {}", self.kind, short(&limit.require)),
             None => format!("allow no automatic votes on {}", self.kind),
         }
     }

@@ -3,6 +3,7 @@
 use synod_kv::Tx;
 
 use super::{ActionKind, Rule, Scene};
+use crate::document::short;
 use crate::entries::Rules;
 use crate::execute::Env;
 use crate::macros::record;
@@ -36,7 +37,7 @@ impl Rule for SetBlocks {
 
     fn summary(&self, _kind: ActionKind) -> String {
         match &self.value {
-            Some(value) => format!("set the rules for blocks: {value:?}"),
+            Some(value) => format!("set the rules for blocks: {}", short(value)),
             None => "set the rules for blocks to the default".into(),
         }
     }

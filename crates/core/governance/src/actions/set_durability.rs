@@ -3,6 +3,7 @@
 use synod_kv::Tx;
 
 use super::{ActionKind, Rule, Scene};
+use crate::document::short;
 use crate::entries::Durability;
 use crate::execute::Env;
 use crate::macros::record;
@@ -36,7 +37,7 @@ impl Rule for SetDurability {
 
     fn summary(&self, _kind: ActionKind) -> String {
         match &self.value {
-            Some(value) => format!("set durability: {value:?}"),
+            Some(value) => format!("set durability: {}", short(value)),
             None => "set durability to the default".into(),
         }
     }

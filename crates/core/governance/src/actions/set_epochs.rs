@@ -3,6 +3,7 @@
 use synod_kv::Tx;
 
 use super::{ActionKind, Rule, Scene};
+use crate::document::short;
 use crate::entries::Epochs;
 use crate::execute::Env;
 use crate::macros::record;
@@ -36,7 +37,7 @@ impl Rule for SetEpochs {
 
     fn summary(&self, _kind: ActionKind) -> String {
         match &self.value {
-            Some(value) => format!("set epochs: {value:?}"),
+            Some(value) => format!("set epochs: {}", short(value)),
             None => "set epochs to the default".into(),
         }
     }

@@ -3,6 +3,7 @@
 use synod_kv::Tx;
 
 use super::{ActionKind, PolicyKey, Rule, Scene};
+use crate::document::short;
 use crate::entries::Proposers;
 use crate::execute::Env;
 use crate::macros::record;
@@ -38,7 +39,12 @@ impl Rule for SetProposers {
 
     fn summary(&self, _kind: ActionKind) -> String {
         let value = self.value.unwrap_or(self.kind.proposers_default());
-        format!("let {value:?} propose {}{}", self.kind, if self.value.is_none() { " (the default)" } else { "" })
+        format!(
+            "let {} propose {}{}",
+            short(&value),
+            self.kind,
+            if self.value.is_none() { " (the default)" } else { "" }
+        )
     }
 
     fn also_decided_by(&self) -> Option<PolicyKey> {

@@ -3,6 +3,7 @@
 use synod_kv::Tx;
 
 use super::{ActionKind, Rule, Scene};
+use crate::document::short;
 use crate::entries::Quorums;
 use crate::execute::Env;
 use crate::macros::record;
@@ -36,7 +37,7 @@ impl Rule for SetQuorums {
 
     fn summary(&self, _kind: ActionKind) -> String {
         match &self.value {
-            Some(value) => format!("set quorums: {value:?}"),
+            Some(value) => format!("set quorums: {}", short(value)),
             None => "set quorums to the default".into(),
         }
     }

@@ -3,6 +3,7 @@
 use synod_kv::Tx;
 
 use super::{ActionKind, Rule, Scene};
+use crate::document::short;
 use crate::entries::{Platform, TeeRule};
 use crate::execute::Env;
 use crate::macros::record;
@@ -44,9 +45,9 @@ impl Rule for SetTeeRule {
                     .iter()
                     .map(|part| format!("{:?} {}", part.component.as_str(), part.version_min))
                     .collect();
-                format!("trust platform {:?} from [{}] on", self.platform, tcb.join(", "))
+                format!("trust platform {} from [{}] on", short(&self.platform), tcb.join(", "))
             }
-            _ => format!("do not trust platform {:?}", self.platform),
+            _ => format!("do not trust platform {}", short(&self.platform)),
         }
     }
 }

@@ -10,4 +10,5 @@ mod write;
 
 pub use diff::{Change, diff, dry_run};
 pub use parse::{Document, Problem};
+pub(crate) use write::short;
 pub use write::to_toml;

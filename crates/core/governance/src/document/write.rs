@@ -207,7 +207,7 @@ fn name_or_id(constitution: &Constitution, id: &ActorId) -> String {
 }
 
 /// A value on one line.
-pub(super) fn short(item: &impl Serialize) -> String {
+pub(crate) fn short(item: &impl Serialize) -> String {
     inline(&toml::Value::try_from(item).expect("entries have a TOML form"))
 }
 

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod document;
+mod identity;
+mod model;
 mod refusals;
 mod story;
 mod world;
