@@ -128,13 +128,15 @@ impl Network {
         let names = self.shared.peers.iter().filter(|(_, address)| address.parse::<SocketAddr>().is_err());
         let names: Vec<_> = names.map(|(node, address)| (*node, address.clone())).collect();
         while !names.is_empty() {
+            let mut pause = LOOK_UP_EVERY;
             for (node, name) in &names {
-                // What is not known now may be later; until then the last answer holds.
-                if let Ok(found) = lookup_host(name).await {
-                    self.table().doors.list(*node, found.map(|address| address.ip()));
+                match lookup_host(name).await {
+                    Ok(found) => self.table().doors.list(*node, found.map(|address| address.ip())),
+                    // Until it is known, the last answer holds.
+                    Err(_) => pause = LOOK_UP_AGAIN_AFTER,
                 }
             }
-            sleep(LOOK_UP_EVERY).await;
+            sleep(pause).await;
         }
     }
 
@@ -247,6 +249,9 @@ const REFUSED_TOLD_EVERY_TICKS: u64 = 60;
 
 /// How often the names of peers are looked up: nodes move rarely.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(60);
+
+/// How long to wait when a name is not known: after a start of the machine, names may be known later than addresses.
+const LOOK_UP_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// How long to wait for an answer when dialling. Beyond that an election is likely under way anyway.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use synod_host::{Host, HostError, HostPort, NodeConfig};
@@ -76,14 +76,18 @@ impl World {
         }
     }
 
-    /// Connects again and again until the host does not close at once.
-    pub fn connect_when_there_is_room(&self) -> TcpStream {
-        loop {
-            let mut stream = TcpStream::connect(self.clients).unwrap();
-            if !is_ended_soon(&mut stream) {
-                return stream;
+    /// Connects again and again until `count` connections more were accepted, and gives all of them, or panics.
+    pub fn connect_until_accepted(&self, to: SocketAddr, count: usize) -> Vec<TcpStream> {
+        let end = Instant::now() + Duration::from_secs(60);
+        let (mut streams, mut accepted) = (Vec::new(), 0);
+        while accepted < count {
+            assert!(Instant::now() < end, "{accepted} of {} were accepted, not {count}", streams.len());
+            streams.push(TcpStream::connect(to).unwrap());
+            while let Ok(message) = self.messages.recv_timeout(Duration::from_millis(50)) {
+                accepted += usize::from(matches!(message, ToEnclave::Accepted { .. }));
             }
         }
+        streams
     }
 
     pub fn write(&self, connection: ConnectionId, bytes: impl Into<Bytes>) {
@@ -124,12 +128,6 @@ pub fn connect_from(address: [u8; 4], to: SocketAddr) -> TcpStream {
     let stream = stream.unwrap();
     stream.set_nonblocking(false).unwrap();
     stream
-}
-
-/// Whether the host turns this connection away, which it does on arrival.
-pub fn is_ended_soon(stream: &mut TcpStream) -> bool {
-    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    !stream.read(&mut [0; 16]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
 /// Whether the other side has ended the connection: by an end or by a reset.
