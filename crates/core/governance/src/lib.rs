@@ -23,6 +23,7 @@ pub mod document;
 pub mod entries;
 mod event;
 mod execute;
+pub mod format;
 pub mod identity;
 mod level;
 pub mod limits;

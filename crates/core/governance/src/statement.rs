@@ -14,6 +14,7 @@ pub use synod_crypto::statement::Unsigned;
 
 use crate::actions::Action;
 use crate::bounded::{Blob, List, Note};
+use crate::format::VERSION;
 use crate::limits::{ACTIONS_MAX, CHAIN_CERTIFICATES_MAX, PROPOSAL_BYTES_MAX};
 use crate::macros::record;
 use crate::standing::StandingRule;
@@ -195,9 +196,6 @@ pub(crate) fn open<B: Body>(bytes: &[u8]) -> Result<(B, SignedStatement), Statem
 fn payload(body: &impl Encode) -> Vec<u8> {
     [&[VERSION], &body.to_bytes()[..]].concat()
 }
-
-/// The version of all bodies.
-const VERSION: u8 = 1;
 
 const PROPOSAL_LABEL: &[u8] = b"synod proposal v1\0";
 const RULE_LABEL: &[u8] = b"synod standing rule v1\0";

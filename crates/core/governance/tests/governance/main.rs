@@ -6,5 +6,7 @@ mod document;
 mod identity;
 mod model;
 mod refusals;
+mod robustness;
+mod rules;
 mod story;
 mod world;

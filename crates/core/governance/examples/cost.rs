@@ -1,0 +1,113 @@
+//! What governance costs with 200 members and 1,000 open proposals: `cargo run --release -p synod-governance --example cost`.
+#![expect(clippy::unwrap_used, reason = "an example ends where something is missing")]
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use synod_crypto::ActorKey;
+use synod_crypto::x509::{Validity, actor_certificate};
+use synod_governance::bounded::{Blob, List, Name, Note};
+use synod_governance::entries::{Address, CertificateDer};
+use synod_governance::statement::{Body, prepare};
+use synod_governance::*;
+use synod_kv::State;
+use synod_types::{Digest, NodeId, Seqno, Time};
+
+const NETWORK: Digest = Digest([1; 32]);
+const NOW: Time = Time(1_800_000_000_000_000);
+const MEMBERS: usize = 200;
+const PROPOSALS: u64 = 1_000;
+
+struct Member {
+    key: ActorKey,
+    der: Vec<u8>,
+    caller: Caller,
+}
+
+impl Member {
+    fn new(place: usize) -> (Self, AddActor) {
+        let name = format!("member {place}");
+        let key = ActorKey::from_seed(&synod_crypto::sha256(&[name.as_bytes()]).0);
+        let certificate = actor_certificate(&key, &name, Validity::days(NOW, 365));
+        let (actor, digest) = (certificate.actor_id(), certificate.spki_digest());
+        let caller = Caller { actor, role: Role::Member, key: digest, valid_until: certificate.valid_until() };
+        let add = AddActor {
+            name: Name::new(name).unwrap(),
+            certificate: CertificateDer::of(&certificate),
+            pins: Pins::default(),
+        };
+        (Self { key, der: certificate.der().to_vec(), caller }, add)
+    }
+
+    fn sign(&self, body: &impl Body) -> Statement {
+        let unsigned = prepare(body, NETWORK, NOW, vec![self.der.clone()]).unwrap();
+        Blob::new(unsigned.assemble(&self.key.sign(&unsigned.to_be_signed()).0)).unwrap()
+    }
+}
+
+fn request(state: &mut State, seqno: &mut Seqno, member: &Member, request: &Request) -> (Outcome, Duration) {
+    *seqno = seqno.next();
+    let env = Env { network: NETWORK, seqno: *seqno, time: NOW };
+    let begin = Instant::now();
+    let outcome = execute(state, &env, &member.caller, request).unwrap();
+    let took = begin.elapsed();
+    state.apply(&outcome.writes, *seqno);
+    (outcome, took)
+}
+
+fn main() {
+    let (members, actors): (Vec<_>, Vec<_>) = (0..MEMBERS).map(Member::new).unzip();
+    let mut constitution = Constitution::named(Name::new("cost").unwrap());
+    constitution.actors = actors.into_iter().map(|add| (Role::Member, add)).collect();
+    let node = NodeEntry {
+        name: Name::new("vn1").unwrap(),
+        owner: members[0].caller.actor,
+        public_key: Blob::new(members[0].key.verifying_key().to_spki_der()).unwrap(),
+        address: Address::new("localhost:7001").unwrap(),
+        code: None,
+        platform: None,
+    };
+    constitution.nodes = BTreeMap::from([(NodeId(1), node)]);
+    let mut state = State::default();
+    state.apply(&constitution.genesis_writes(NOW).unwrap(), Seqno(1));
+    let mut seqno = Seqno(1);
+
+    let mut slowest = BTreeMap::new();
+    let mut note = |what: &'static str, took: Duration| {
+        let slowest: &mut Duration = slowest.entry(what).or_default();
+        *slowest = took.max(*slowest);
+    };
+    for place in 0..PROPOSALS {
+        let member = &members[place as usize % MEMBERS];
+        let body = ProposalBody {
+            proposer: member.caller.actor,
+            nonce: Blob::new([place.to_le_bytes(), [0; 8]].concat()).unwrap(),
+            actions: List::new(vec![Action::SetLease(SetLease { seconds: Some(60 + place) })]).unwrap(),
+            expires: None,
+            note: Note::default(),
+        };
+        note("propose", request(&mut state, &mut seqno, member, &Request::Propose(member.sign(&body))).1);
+    }
+    // The first ten are voted on up to their decision, by the fewest members who can.
+    for id in 1..=10 {
+        let digest = Tables(&state).proposal(id).unwrap().unwrap().digest;
+        for member in &members[..=MEMBERS / 2] {
+            let ballot = BallotBody { proposal: id, digest, choice: Choice::Accept, counter: 1 };
+            let (outcome, took) = request(&mut state, &mut seqno, member, &Request::Vote(member.sign(&ballot)));
+            note(if outcome.status == Some(Status::Open) { "vote" } else { "decide" }, took);
+        }
+    }
+    let begin = Instant::now();
+    let tables = Tables(&state);
+    let open = tables.open_proposals(0, usize::MAX).unwrap();
+    let listed: usize =
+        open.iter().filter_map(|id| tables.proposal(*id).unwrap()).map(|proposal| proposal.actions.len()).sum();
+    note("list all", begin.elapsed());
+    assert_eq!(listed, 990);
+    let begin = Instant::now();
+    assert_eq!(tables.awaiting(&members[0].caller.actor, usize::MAX).unwrap().len(), 990);
+    note("list awaiting", begin.elapsed());
+    for (what, took) in slowest {
+        println!("{what}: {:.2} ms at most", took.as_secs_f64() * 1_000.0);
+    }
+}
