@@ -6,13 +6,14 @@ use synod_types::limits::REQUEST_CALLS_MAX;
 
 use super::Door;
 use super::filters::{self, RpcError, Upstream};
-use super::forward::{LIMIT_EXCEEDED, forward};
+use super::forward::LIMIT_EXCEEDED;
 use super::item::{Body, Item, mentions, split};
+use super::turn::forward_in_turn;
 
 /// The answer to `body` on `instance`.
 pub async fn answer(door: &Door, instance: &str, body: Bytes) -> Bytes {
     match of_filters(&body) {
-        None => forward(&door.client, instance, body).await,
+        None => forward_in_turn(&door.client, instance, body).await,
         Some(parts) => answer_parts(door, instance, parts).await,
     }
 }
@@ -59,7 +60,7 @@ async fn ask_nodes(upstream: Upstream<'_>, items: &[&RawValue]) -> Vec<String> {
         return Vec::new();
     }
     let body = serde_json::to_string(&theirs).expect("raw JSON serialises");
-    let answer = forward(upstream.client, upstream.instance, body.into()).await;
+    let answer = forward_in_turn(upstream.client, upstream.instance, body.into()).await;
     match serde_json::from_slice::<Vec<&RawValue>>(&answer) {
         Ok(answers) => answers.into_iter().map(|answer| answer.get().to_owned()).collect(),
         // An error for all of them.

@@ -4,7 +4,8 @@
 //! it runs beside its clients, and listens on 127.0.0.1 alone. To the nodes it speaks mutual TLS as
 //! one participant. It adds what stock tools do not know: the high-water mark, so that they read
 //! their own writes at any node; request ids, so that a transaction sent again after a lost node is
-//! done once; and filters, which the nodes, where no client has a state of its own, do not keep.
+//! done once; patience with transactions that overtook those before them; and filters, which the
+//! nodes, where no client has a state of its own, do not keep.
 
 mod batch;
 mod filters;
@@ -12,6 +13,7 @@ mod forward;
 mod item;
 mod request_id;
 mod server;
+mod turn;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

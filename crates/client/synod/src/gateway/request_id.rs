@@ -49,7 +49,8 @@ impl Parts {
     }
 }
 
-const SEND_RAW: &str = "eth_sendRawTransaction";
+/// The method that sends a signed transaction.
+pub const SEND_RAW: &str = "eth_sendRawTransaction";
 
 /// Keeps these ids apart from those that other clients of the same participant make.
 const DOMAIN: &[u8] = b"synod gateway transactions v2\0";
