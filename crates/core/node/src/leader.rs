@@ -4,7 +4,7 @@
 //! under way a request is executed at once, and under load requests gather while earlier blocks
 //! are on their way to a quorum, so blocks grow just as large as the load needs.
 //!
-//! [`Rules`]: crate::government::Rules
+//! [`Rules`]: synod_governance::Rules
 
 use std::collections::HashMap;
 

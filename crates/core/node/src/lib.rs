@@ -51,7 +51,6 @@ pub use event::{
     Action, Answer, ClientRequest, Event, Query, QueryAnswer, Refusal, Response, Role, Status, StopReason, TxStatus,
 };
 pub use genesis::{Genesis, GenesisRefused, adapters_named};
-pub use government::{AdapterEntry, Rules};
 pub use inbox::{PATIENCE, WAITING_BYTES_MAX, WAITING_REQUESTS_MAX};
 pub use node::Node;
 pub use probe::{NoProbe, Probe, Stage};

@@ -8,7 +8,7 @@ use synod_types::ByteCount;
 
 use crate::event::{Action, ClientRequest, QueryAnswer};
 use crate::genesis::Genesis;
-use crate::government::{Actor, AdapterEntry, Government, NodeEntry};
+use crate::government::Government;
 use crate::peer::PeerMessage;
 use crate::request_digest::RequestDigest;
 use crate::requests::{RequestKey, RequestTable};
@@ -81,7 +81,7 @@ impl fmt::Debug for PeerMessage {
 }
 
 // What these hold names actors, or requests by ids that may be hashes of what is asked for.
-opaque! { RequestDigest RequestKey RequestTable Government NodeEntry }
+opaque! { RequestDigest RequestKey RequestTable Government }
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,28 +92,11 @@ impl fmt::Debug for Config {
 impl fmt::Debug for Genesis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Genesis")
-            .field("members", &self.members.len())
-            .field("participants", &self.participants.len())
-            .field("nodes", &self.nodes.len())
-            .field("adapters", &self.adapters)
-            .field("rules", &self.rules)
+            .field("actors", &self.constitution.actors.len())
+            .field("nodes", &self.constitution.nodes.len())
+            .field("adapters", &self.constitution.adapters.len())
             .field("time", &self.time)
-            .finish()
-    }
-}
-
-impl fmt::Debug for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Actor").field("kind", &self.kind).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for AdapterEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AdapterEntry")
-            .field("name", &self.name)
-            .field("settings", &ByteCount::of(&self.settings))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -122,12 +105,12 @@ mod tests {
     use bytes::Bytes;
     use synod_crypto::x509::{Validity, actor_certificate};
     use synod_crypto::{ActorKey, NodeKey, ServiceKey, SessionKeys};
+    use synod_governance::Role;
     use synod_types::{ActorId, AdapterId, Epoch, NodeId, RequestId, Time, TxId, Untrusted};
-    use synod_worker::{ActorKind, Reply};
+    use synod_worker::Reply;
 
     use super::*;
     use crate::event::{Answer, Event, Response};
-    use crate::government::Rules;
 
     /// 32 bytes that are looked for as text, as numbers and in hexadecimal.
     const MARKER: &str = "the-planted-marker-of-this-test!";
@@ -169,21 +152,17 @@ mod tests {
 
     #[test]
     fn what_a_network_begins_with_and_a_node_is_told_print_no_name_setting_or_seed() {
-        let content = || Bytes::from_static(MARKER.as_bytes());
         let key = ActorKey::generate();
         let validity = Validity { from: Time(0), until: Time(4_000_000_000_000_000) };
         let organisation = || (MARKER.to_owned(), actor_certificate(&key, MARKER, validity));
         let node_key = NodeKey::generate();
-        check(&Genesis {
-            members: vec![organisation()],
-            participants: vec![organisation()],
-            nodes: vec![(NodeId(1), MARKER.into(), node_key.verifying_key().clone())],
-            adapters: vec![AdapterEntry { name: "log".into(), settings: content() }],
-            rules: Rules::default(),
-            time: Time(1),
-        });
-        check(&Actor { kind: ActorKind::Member, name: MARKER.into(), certificate: content() });
-        check(&NodeEntry { name: MARKER.into(), public_key: content() });
+        let (name, certificate) = organisation();
+        let mut genesis = Genesis::new(MARKER, Time(1)).unwrap();
+        genesis.add_actor(Role::Member, &name, &certificate).unwrap();
+        let owner = certificate.actor_id();
+        genesis.add_node(NodeId(1), MARKER, owner, node_key.verifying_key(), "127.0.0.1:7001").unwrap();
+        genesis.add_adapter("log", MARKER).unwrap();
+        check(&genesis);
         check(&Config {
             id: NodeId(1),
             node_key,

@@ -148,8 +148,7 @@ impl Start {
             return Err(StartError::Credential { node: id });
         }
         let (governance, setup) = open_genesis(&seals, &public, &position).ok_or(StartError::Genesis)?;
-        let mut government = Government::default();
-        government.apply(&governance, position.tip.seqno).map_err(|_| StartError::Genesis)?;
+        let government = Government::begin(&governance).map_err(|_| StartError::Genesis)?;
         let mut node = Node {
             id,
             engine: Engine::Idle,

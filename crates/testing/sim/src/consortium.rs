@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use synod_crypto::{AdminKey, ApplicationKey, Certificate, NodeKey, ServiceKey, SessionKeys, VerifyingKey};
+use synod_governance::{Role, Rules};
 use synod_ledger::SealedBlock;
-use synod_node::government::AdapterEntry;
-use synod_node::{Genesis, Rules};
+use synod_node::Genesis;
 use synod_types::boundary::LogRecord;
 use synod_types::{ActorId, Digest, Epoch, NodeId};
 use synod_worker::{ActorFacts, ActorKind, AdapterKit};
@@ -61,15 +60,18 @@ impl Consortium {
             .map(kind_of(ActorKind::Member))
             .chain(participants.iter().chain(&strangers).map(kind_of(ActorKind::Participant)))
             .collect();
-        let named = |node: &NodeId| (*node, format!("{MARKER} node {node}"), node_keys[node].verifying_key().clone());
-        let genesis = Genesis {
-            members,
-            participants,
-            nodes: nodes.iter().map(named).collect(),
-            adapters: vec![AdapterEntry { name: synod_log::NAME.into(), settings: Bytes::new() }],
-            rules: rules.into(),
-            time: EPOCH,
-        };
+        let mut genesis = Genesis::new(&format!("{MARKER} network"), EPOCH).expect("a name");
+        genesis.constitution.rules = Some(rules.into());
+        let roles = members.iter().map(|actor| (Role::Member, actor));
+        for (role, (name, certificate)) in roles.chain(participants.iter().map(|actor| (Role::Participant, actor))) {
+            genesis.add_actor(role, name, certificate).expect("a name");
+        }
+        let owner = members[0].1.actor_id();
+        for node in &nodes {
+            let (name, address) = (format!("{MARKER} node {node}"), format!("127.0.0.1:{}", 7_000 + node.0));
+            genesis.add_node(*node, &name, owner, node_keys[node].verifying_key(), &address).expect("a name");
+        }
+        genesis.add_adapter(synod_log::NAME, "").expect("a name");
         let genesis = genesis
             .seal(&kits(), &service_key, &session_keys(), seed(b'g', count))
             .expect("the genesis document of the simulation is in order");

@@ -9,7 +9,9 @@ use synod_crypto::x509::{Validity, actor_certificate, node_certificate, service_
 use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys, random_bytes};
 use synod_ledger::SealedBlock;
 
-use synod_node::{AdapterEntry, Genesis, Rules};
+use synod_governance::Role;
+use synod_governance::document::to_toml;
+use synod_node::Genesis;
 use synod_types::boundary::LogRecord;
 use synod_types::chunk::{FileHeader, append_record, file_name};
 use synod_types::{Decode, Epoch, NodeId, Time};
@@ -31,20 +33,22 @@ pub fn create(dir: &NetworkDir, nodes: u64, members: u64) -> Result<(), Failure>
     let session_keys = SessionKeys::generate(Epoch(1));
     let slots: Vec<_> = (1..=nodes).map(|id| (NodeId(id), NodeKey::generate())).collect();
 
-    let genesis = Genesis {
-        members: actors(dir, "member", members, validity)?,
-        participants: actors(dir, "participant", 1, validity)?,
-        nodes: slots.iter().map(|(id, key)| (*id, format!("node-{id}"), key.verifying_key().clone())).collect(),
-        adapters: vec![
-            AdapterEntry { name: synod_log::NAME.into(), settings: Bytes::new() },
-            AdapterEntry { name: synod_evm::NAME.into(), settings: evm_settings() },
-        ],
-        rules: Rules::default(),
-        time: now,
-    };
-    let record = genesis
-        .seal(&adapters::kits(), &service, &session_keys, random_bytes())
-        .hint("this is a mistake in synod sandbox itself: please report it")?;
+    let mut genesis = Genesis::new("sandbox", now).hint(MISTAKE)?;
+    let organisations = actors(dir, "member", members, validity)?;
+    for (name, certificate) in &organisations {
+        genesis.add_actor(Role::Member, name, certificate).hint(MISTAKE)?;
+    }
+    for (name, certificate) in actors(dir, "participant", 1, validity)? {
+        genesis.add_actor(Role::Participant, &name, &certificate).hint(MISTAKE)?;
+    }
+    for ((id, key), (_, owner)) in slots.iter().zip(organisations.iter().cycle()) {
+        // Peers find each other by their node.toml; what the constitution lists is for people, and never dialled.
+        let address = format!("node-{id}.sandbox.invalid:7000");
+        genesis.add_node(*id, &format!("node-{id}"), owner.actor_id(), key.verifying_key(), &address).hint(MISTAKE)?;
+    }
+    genesis.add_adapter(synod_log::NAME, "").hint(MISTAKE)?;
+    genesis.add_adapter(synod_evm::NAME, &evm_settings()).hint(MISTAKE)?;
+    let record = genesis.seal(&adapters::kits(), &service, &session_keys, random_bytes()).hint(MISTAKE)?;
 
     write(&dir.path().join(SERVICE_CERTIFICATE), service_certificate.to_pem().as_bytes(), Access::Public)?;
     for (id, key) in &slots {
@@ -63,7 +67,7 @@ pub fn create(dir: &NetworkDir, nodes: u64, members: u64) -> Result<(), Failure>
         }
         begin_ledger(&node.path().join(LEDGER), &record)?;
     }
-    write(&dir.path().join("genesis.toml"), describe(&genesis).as_bytes(), Access::Public)?;
+    write(&dir.path().join("genesis.toml"), to_toml(&genesis.constitution).as_bytes(), Access::Public)?;
     write(&dir.path().join("accounts.json"), accounts().as_bytes(), Access::Secret)
 }
 
@@ -104,12 +108,12 @@ fn begin_ledger(ledger: &std::path::Path, genesis: &LogRecord) -> Result<(), Fai
 }
 
 /// One live instance, `main`, with the development and the bench accounts funded.
-fn evm_settings() -> Bytes {
+fn evm_settings() -> String {
     let funded = dev_accounts().into_iter().chain(bench_accounts());
     let alloc: serde_json::Map<_, _> =
         funded.map(|account| (account.address.to_string(), json!({"balance": FUNDS_WEI}))).collect();
     let settings = json!({"instances": [{"name": "main", "chain_id": CHAIN_ID, "alloc": alloc}]});
-    Bytes::from(settings.to_string())
+    settings.to_string()
 }
 
 fn accounts() -> String {
@@ -118,32 +122,8 @@ fn accounts() -> String {
     serde_json::to_string_pretty(&lines).expect("JSON has a text")
 }
 
-/// What the network began with, for people: the ledger's first block holds the same, sealed.
-fn describe(genesis: &Genesis) -> String {
-    let mut text =
-        String::from("# What this network began with. For reading: the ledger's genesis block is what counts.\n");
-    text += &format!("time = {} # seconds since 1970\n", genesis.time.seconds());
-    let rules = &genesis.rules;
-    text += &format!(
-        "\n[rules]\nblock_calls_max = {}\nblock_delay_us = {}\nblocks_uncommitted_max = {}\n",
-        rules.block_calls_max, rules.block_delay_us, rules.blocks_uncommitted_max
-    );
-    for (kind, actors) in [("member", &genesis.members), ("participant", &genesis.participants)] {
-        for (name, certificate) in actors {
-            text += &format!(
-                "\n[[{kind}s]]\nname = \"{name}\"\ncertificate = \"{kind}s/{name}.crt\"\nid = \"{}\"\n",
-                certificate.actor_id()
-            );
-        }
-    }
-    for (id, name, key) in &genesis.nodes {
-        text += &format!("\n[[nodes]]\nid = {id}\nname = \"{name}\"\npublic_key = \"{}\" # SHA-256\n", key.digest());
-    }
-    for adapter in &genesis.adapters {
-        text += &format!("\n[[adapters]]\nname = \"{}\"\nsettings_bytes = {}\n", adapter.name, adapter.settings.len());
-    }
-    text
-}
+/// Nobody but this file writes the constitution of a sandbox.
+const MISTAKE: &str = "this is a mistake in synod sandbox itself: please report it";
 
 fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -184,6 +164,6 @@ mod tests {
         assert_eq!(network_of(&network.node(1).path().join(LEDGER)).unwrap(), report.network);
         let described: toml::Table =
             toml::from_str(&fs::read_to_string(dir.path().join("genesis.toml")).unwrap()).unwrap();
-        assert_eq!(described["members"].as_array().unwrap().len(), 2);
+        assert_eq!(described["member"].as_array().unwrap().len(), 2);
     }
 }

@@ -9,10 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use synod_crypto::{ActorKey, NodeKey, ServiceKey, SessionKeys, x509};
 use synod_ledger::Receipt;
-use synod_node::government::AdapterEntry;
 use synod_node::{
-    Action, Answer, ClientRequest, Config, Event, Genesis, Node, Query, QueryAnswer, Refusal, Role, Rules, Start,
-    StartError, Status, StopReason,
+    Action, Answer, ClientRequest, Config, Event, Genesis, Node, Query, QueryAnswer, Refusal, Role, Start, StartError,
+    Status, StopReason,
 };
 use synod_types::boundary::{Append, LedgerRange, LogRecord};
 use synod_types::{ActorId, AdapterId, Epoch, NodeId, RequestId, Time, TxId, Untrusted};
@@ -98,18 +97,21 @@ impl Cluster {
         let session_keys = SessionKeys::generate(Epoch(1));
         let actor_key = ActorKey::from_seed(&[101; 32]);
         let now = Time(1_800_000_000_000_000);
-        let certificate = x509::actor_certificate(&actor_key, "Port of Antwerp", x509::Validity::days(now, 365));
+        let certificate = x509::actor_certificate(
+            &actor_key,
+            "Port of Antwerp",
+            x509::Validity { from: Time(0), until: Time(now.0 + 1_000_000_000_000) },
+        );
         let member = certificate.actor_id();
         let kits = vec![synod_log::kit()];
-        let genesis = Genesis {
-            members: vec![("Port of Antwerp".into(), certificate)],
-            participants: Vec::new(),
-            nodes: keys.iter().map(|(id, key)| (*id, format!("node {id}"), key.verifying_key().clone())).collect(),
-            adapters: vec![AdapterEntry { name: "log".into(), settings: Bytes::new() }],
-            rules: Rules::default(),
-            // Long ago, so that a slow clock is not held up by it: time never runs backwards along the ledger.
-            time: Time(now.0 - 3_600_000_000),
-        };
+        // Long ago, so that a slow clock is not held up by it: time never runs backwards along the ledger.
+        let mut genesis = Genesis::new("network", Time(now.0 - 3_600_000_000)).unwrap();
+        genesis.add_actor(synod_governance::Role::Member, "Port of Antwerp", &certificate).unwrap();
+        for (id, key) in &keys {
+            let (name, address) = (format!("node {id}"), format!("127.0.0.1:{}", 7_000 + id.0));
+            genesis.add_node(*id, &name, member, key.verifying_key(), &address).unwrap();
+        }
+        genesis.add_adapter("log", "").unwrap();
         let first = genesis.seal(&kits, &service_key, &session_keys, [1; 32]).unwrap();
         let machine = || Machine {
             node: None,

@@ -11,8 +11,8 @@ use rustls::{ClientConfig, RootCertStore};
 use synod_crypto::x509::{Validity, actor_certificate, node_certificate, service_certificate};
 use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys};
 use synod_enclave::{Enclave, EnclaveError, EnclavePort, Setup};
-use synod_node::government::AdapterEntry;
-use synod_node::{Genesis, Rules};
+use synod_governance::Role;
+use synod_node::Genesis;
 use synod_types::boundary::{ConnectionId, Door, LogRecord, ToEnclave, ToHost};
 use synod_types::{Epoch, NodeId, Time, Untrusted};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, WriteHalf, duplex, split};
@@ -59,15 +59,13 @@ impl Network {
         let slots: Vec<_> = (1..=nodes).map(|id| (NodeId(id), NodeKey::generate())).collect();
         let key = ActorKey::generate();
         let actor = (actor_certificate(&key, "the-planted-actor", VALIDITY), key);
-        let keys = slots.iter().map(|(id, key)| (*id, format!("node {id}"), key.verifying_key().clone()));
-        let genesis = Genesis {
-            members: vec![("the-planted-actor".into(), actor.0.clone())],
-            participants: Vec::new(),
-            nodes: keys.collect(),
-            adapters: vec![AdapterEntry { name: "log".into(), settings: Bytes::new() }],
-            rules: Rules::default(),
-            time: Time(1),
-        };
+        let mut genesis = Genesis::new("network", Time(1)).unwrap();
+        genesis.add_actor(Role::Member, "the-planted-actor", &actor.0).unwrap();
+        for (id, key) in &slots {
+            let (name, address) = (format!("node {id}"), format!("127.0.0.1:{}", 7_000 + id.0));
+            genesis.add_node(*id, &name, actor.0.actor_id(), key.verifying_key(), &address).unwrap();
+        }
+        genesis.add_adapter("log", "").unwrap();
         let genesis = genesis.seal(&[synod_log::kit()], &service, &session_keys, [7; 32]).unwrap();
         Self { service, session_keys, slots, actor, genesis, hosts: Arc::default() }
     }
