@@ -9,29 +9,29 @@
 //! the snapshot at hand: a client that must read its own write waits for the write's answer, or says
 //! `synod-at-least`.
 
+mod intake;
+mod output;
+
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use synod_node::{ClientRequest, Event as NodeEvent};
 use synod_types::{ActorId, limits};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OwnedSemaphorePermit;
 
+use self::intake::{Fill, Intake, Reading};
 use super::answers::{ANSWERS_BYTES_MAX, leads_to_a_read};
-use super::chunked::Chunked;
-use super::error::Failure;
-use super::head::{Facts, Framing, Head, malformed, parse, too_slow};
+use super::head::too_slow;
 use super::response::Response;
 use super::slow::Slow;
-use crate::exchange::{Arrived, Exchange, Step};
+use crate::exchange::{Exchange, Step};
 use crate::ids::RequestIds;
 use crate::mailbox::{Event, Postbox};
 use crate::pool::{POOL_PLANS_MAX, POOL_READS_MAX, Pool, Turns};
-use crate::scratch::read_scratch;
 use crate::service::Service;
 
 /// One connection of a client that speaks HTTP/1.1.
@@ -75,44 +75,12 @@ pub struct Session<S> {
     slow: Slow,
 }
 
-/// What is being read, and the room that was taken for it.
-enum Reading {
-    /// A head, or a body with a length: nothing is to be tried before `input` has so many bytes.
-    Whole { needed: usize, _room: Option<OwnedSemaphorePermit> },
-    /// A chunked body.
-    Chunked { target: String, facts: Facts, body: Chunked, _room: Option<OwnedSemaphorePermit> },
-}
-
-impl Reading {
-    const START: Self = Self::Whole { needed: 1, _room: None };
-}
-
-/// Whether requests are taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Intake {
-    /// Yes.
-    Open,
-    /// The client has said its last; whole requests among that are still served.
-    Ended,
-    /// No: the client asked to end, or where the next request begins is not known.
-    Stopped,
-}
-
 /// One request in flight.
 struct Slot {
     exchange: Exchange,
     response: Option<Response>,
     keep_alive: bool,
     body_size: usize,
-}
-
-/// What came of trying to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fill {
-    /// Nothing more has arrived; the task is woken when it does.
-    Empty,
-    /// Bytes arrived, or reading was put off.
-    Some,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
@@ -234,121 +202,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.answer_bytes + self.output.len() >= ANSWERS_BYTES_MAX
     }
 
-    /// Reads what has arrived, unless too much waits already.
-    fn fill(&mut self, cx: &mut Context<'_>) -> io::Result<Fill> {
-        while self.intake == Intake::Open {
-            if self.is_full() || self.input.len() >= self.input_bytes_max() {
-                return Ok(Fill::Some);
-            }
-            let input = &mut self.input;
-            match read_scratch(&mut self.io, cx, |bytes| {
-                input.extend_from_slice(bytes);
-                bytes.len()
-            }) {
-                Poll::Pending => return Ok(Fill::Empty),
-                Poll::Ready(Ok(0)) => self.intake = Intake::Ended,
-                // Some clients end their side without TLS's goodbye. What follows may have been cut off by somebody
-                // else; the requests that are whole are the client's, and nothing less is served.
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => self.intake = Intake::Ended,
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => return Err(error),
-            }
-        }
-        Ok(Fill::Empty)
-    }
-
-    /// How much may be gathered before requests are taken out.
-    fn input_bytes_max(&self) -> usize {
-        match self.reading {
-            Reading::Whole { needed, .. } => INPUT_BYTES_TYPICAL.max(needed),
-            Reading::Chunked { .. } => INPUT_BYTES_TYPICAL,
-        }
-    }
-
-    /// Takes every whole request out of the input, as far as there is room.
-    fn take_requests(&mut self) {
-        let mut input = std::mem::take(&mut self.input);
-        let before = self.slots.len();
-        while self.intake != Intake::Stopped && !self.is_full() {
-            match self.take_request(&mut input) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(failure) => self.refuse(failure),
-            }
-        }
-        self.is_left = self.is_full() && self.intake != Intake::Stopped && !input.is_empty();
-        let unfinished = !input.is_empty() || matches!(self.reading, Reading::Chunked { .. });
-        self.slow.watch(self.slots.len() == before, unfinished && !self.is_full() && self.intake == Intake::Open);
-        if self.intake != Intake::Stopped && !input.is_empty() {
-            self.input = input;
-        }
-    }
-
-    /// Takes one request; false if not all of it has come.
-    fn take_request(&mut self, input: &mut BytesMut) -> Result<bool, Failure> {
-        match &mut self.reading {
-            Reading::Whole { needed, .. } if input.len() < *needed => Ok(false),
-            Reading::Whole { .. } => self.take_whole(input),
-            Reading::Chunked { body, .. } => {
-                let Some(body) = body.take(input)? else { return Ok(false) };
-                if let Reading::Chunked { target, facts, .. } = std::mem::replace(&mut self.reading, Reading::START) {
-                    self.request(&target, &facts, None, &body);
-                }
-                Ok(true)
-            }
-        }
-    }
-
-    fn take_whole(&mut self, input: &mut BytesMut) -> Result<bool, Failure> {
-        let Some(Head { target, size, facts, refused }) = parse(input)? else { return Ok(false) };
-        match facts.body {
-            Framing::Length(body) if input.len() < size + body => {
-                self.continue_due = facts.expects_continue;
-                self.reading = Reading::Whole { needed: size + body, _room: self.service.room(body)? };
-                Ok(false)
-            }
-            Framing::Length(body) => {
-                self.request(target, &facts, refused, &input[size..size + body]);
-                self.reading = Reading::START;
-                input.advance(size + body);
-                Ok(true)
-            }
-            // The body of a refused request is not worth reading, and only its end would tell where to go on.
-            Framing::Chunked if refused.is_some() => Err(refused.unwrap_or_else(too_slow)),
-            Framing::Chunked => {
-                self.continue_due = facts.expects_continue;
-                let (target, _room) = (target.to_owned(), self.service.room(limits::REQUEST_BODY_BYTES_MAX)?);
-                input.advance(size);
-                self.reading = Reading::Chunked { target, facts, body: Chunked::default(), _room };
-                Ok(true)
-            }
-        }
-    }
-
-    /// Answers with an error and takes no more requests.
-    fn refuse(&mut self, failure: Failure) {
-        self.intake = Intake::Stopped;
-        let (exchange, step) = Exchange::refused(&self.service, failure);
-        self.begin(exchange, step, false, 0);
-    }
-
-    fn request(&mut self, target: &str, facts: &Facts, refused: Option<Failure>, body: &[u8]) {
-        self.continue_due = false;
-        let (exchange, step) = match (facts.method, refused) {
-            (Some(method), None) => {
-                let (actor, wishes, own_id) = (self.actor, facts.wishes, self.ids.next_id());
-                Exchange::begin(&self.service, &Arrived { actor, method, target, wishes, own_id, body })
-            }
-            (_, refused) => {
-                Exchange::refused(&self.service, refused.unwrap_or_else(|| malformed("the request has no method")))
-            }
-        };
-        if !facts.keep_alive {
-            self.intake = Intake::Stopped;
-        }
-        self.begin(exchange, step, facts.keep_alive, body.len());
-    }
-
     fn begin(&mut self, exchange: Exchange, step: Step, keep_alive: bool, body_size: usize) {
         let seq = self.first.wrapping_add(self.slots.len() as u32);
         self.in_flight_bytes += body_size;
@@ -413,44 +266,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             let Some(read) = self.reads.next(|seq| seq == first || !is_laden) else { break };
             run(&service.pools.reads, read);
         }
-    }
-
-    /// Writes the answers whose turn it is.
-    fn answer(&mut self) {
-        while self.output.len() < OUTPUT_BYTES_MAX
-            && let Some(slot) = self.slots.pop_front_if(|slot| slot.response.is_some())
-        {
-            self.first = self.first.wrapping_add(1);
-            self.in_flight_bytes -= slot.body_size;
-            if let Some(response) = slot.response {
-                self.answer_bytes -= response.reply.body.len();
-                response.write(!slot.keep_alive, &mut self.output);
-            }
-        }
-        // An interim answer has its turn too (RFC 9110, section 15.2).
-        if self.continue_due && self.slots.is_empty() {
-            self.continue_due = false;
-            self.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-        }
-    }
-
-    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while !self.output.is_empty() {
-            match Pin::new(&mut self.io).poll_write(cx, &self.output) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(size)) => self.output.advance(size),
-                Poll::Ready(Err(error)) => return Err(error),
-            }
-            self.flushed = false;
-        }
-        if !self.flushed && Pin::new(&mut self.io).poll_flush(cx)?.is_ready() {
-            self.flushed = true;
-            if self.output.capacity() > OUTPUT_BYTES_KEPT {
-                self.output = BytesMut::new();
-            }
-        }
-        Ok(())
     }
 
     /// Whether so much waits that no further request is taken.
