@@ -85,6 +85,12 @@ pub(crate) fn recover(envelope: &Envelope, malleable: Malleable) -> Result<Signe
     Ok(Signers { sender, authorities })
 }
 
+/// An authorization with the account that gave it, or the note that nobody did.
+pub(crate) fn recovered(authorization: SignedAuthorization) -> RecoveredAuthorization {
+    let authority = authority(&authorization).map_or(RecoveredAuthority::Invalid, RecoveredAuthority::Valid);
+    RecoveredAuthorization::new_unchecked(authorization.strip_signature(), authority)
+}
+
 /// The account that gave an authorization (EIP-7702, "Behavior", step 3).
 fn authority(authorization: &SignedAuthorization) -> Option<Address> {
     let signature = authorization.signature().ok()?;

@@ -475,3 +475,45 @@ fn a_contract_finds_earlier_blocks_hashes_by_opcode_and_in_the_history_contract(
         assert_eq!(network.result("eth_call", json!([opcode])), block["hash"], "block {number}");
     }
 }
+
+#[test]
+fn a_call_or_estimate_with_authorizations_is_made_as_the_transaction_would_be() {
+    let (alice, bob) = (Wallet::new(1), Wallet::new(2));
+    let mut network = token::network(&[alice]);
+    let contract = token::deploy(&mut network, &alice);
+    let signed = bob.authorize(contract, 0);
+    let object = |parity: Value| {
+        let mut object = json!({
+            "chainId": format!("{:#x}", signed.chain_id), "address": signed.address, "nonce": "0x0",
+            "r": format!("{:#x}", signed.r()), "s": format!("{:#x}", signed.s()),
+        });
+        object.as_object_mut().unwrap().extend(parity.as_object().unwrap().clone());
+        object
+    };
+    let parity = u64::from(signed.y_parity());
+    let is_even = json!({"yParity": format!("{parity:#x}")});
+
+    // Bob's account answers as the token does, if he authorized it.
+    let name = token::input("totalSupply()", &[]);
+    let call =
+        |list: Value| json!([{"from": alice.address, "to": bob.address, "data": name, "authorizationList": list}]);
+    assert_eq!(network.result("eth_call", call(json!([]))), "0x");
+    for given in [&is_even, &json!({"v": format!("{:#x}", 27 + parity)})] {
+        let answer = network.result("eth_call", call(json!([object(given.clone())])));
+        assert_eq!(answer.as_str().unwrap().len(), 66, "{given}");
+    }
+    // A signature of nobody's authorizes nothing.
+    assert_eq!(network.result("eth_call", call(json!([object(json!({"yParity": "0x5"}))]))), "0x");
+
+    let plain = json!([{"from": alice.address, "to": bob.address, "authorizationList": [object(is_even.clone())]}]);
+    let gas = network.result("eth_estimateGas", plain).as_str().unwrap().parse::<U256>().unwrap().to::<u64>();
+    assert!(gas > 46_000, "{gas}");
+    let tx = wallet::eip7702(1, bob.address, vec![signed.clone()], Bytes::new());
+    let raw = alice.signed(alloy_consensus::TxEip7702 { gas_limit: gas, ..tx });
+    let hash = network.result("eth_sendRawTransaction", json!([raw]));
+    assert_eq!(network.result("eth_getTransactionReceipt", json!([hash]))["type"], "0x4");
+
+    let many = vec![object(is_even); 1_201];
+    let (code, message) = network.error("eth_estimateGas", json!([{"to": bob.address, "authorizationList": many}]));
+    assert_eq!((code, message.as_str()), (-32_000, "intrinsic gas too low: have 30000000, want at least 30025000"));
+}

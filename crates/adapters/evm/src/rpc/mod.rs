@@ -5,6 +5,7 @@
 //! there are none, reads are made on one committed snapshot and the answer is put together. The
 //! plan travels from the first step to the second as bytes, see [`batch`].
 
+mod authorizations;
 pub(crate) mod batch;
 pub(crate) mod error;
 mod fees;

@@ -8,6 +8,7 @@ use revm::context::{BlockEnv, TxEnv};
 use serde::Deserialize;
 use synod_kv::Lookup;
 
+use super::authorizations::{self, AuthorizationObject};
 use super::error::RpcError;
 use super::overrides::{BlockOverrides, Overlay, StateOverrides};
 use super::params::{AddressParam, BlockId, Quantity, Quantity64, Quantity128, Word};
@@ -33,6 +34,7 @@ pub(crate) struct CallObject {
     data: Option<hex::Data>,
     input: Option<hex::Data>,
     access_list: Option<Vec<AccessListEntry>>,
+    authorization_list: Option<Vec<AuthorizationObject>>,
     chain_id: Option<Quantity64>,
 }
 
@@ -111,6 +113,9 @@ pub(crate) fn estimate_gas<L: Lookup>(
     Ok(high)
 }
 
+/// The type of a transaction with authorizations.
+const EIP7702: u8 = 4;
+
 /// What a call that carries value gives the callee on top.
 const CALL_STIPEND: u64 = 2_300;
 
@@ -166,7 +171,11 @@ impl<'r, 'a, L: Lookup> Question<'r, 'a, L> {
         } else {
             reader.store.account(to)?.is_some_and(|account| account.code_hash.is_some())
         };
-        Ok(self.tx.data.is_empty() && self.tx.access_list.0.is_empty() && !precompile && !code)
+        Ok(self.tx.data.is_empty()
+            && self.tx.access_list.0.is_empty()
+            && self.tx.authorization_list.is_empty()
+            && !precompile
+            && !code)
     }
 
     fn overlay(&self) -> impl Database<Error = StateDamaged> + '_ {
@@ -199,8 +208,9 @@ impl CallObject {
         let gas_limit = self.gas.map_or(gas_max, |Quantity64(gas)| gas.min(gas_max));
         let access_list = self.access_list.map(|entries| AccessList(entries.into_iter().map(Into::into).collect()));
         let to = self.to.map(|AddressParam(to)| to);
+        let authorizations = authorizations::recovered(self.authorization_list.unwrap_or_default(), gas_limit)?;
         Ok(TxEnv {
-            tx_type: u8::from(access_list.is_some()),
+            tx_type: if authorizations.is_empty() { u8::from(access_list.is_some()) } else { EIP7702 },
             caller: self.from.map_or(Address::ZERO, |AddressParam(from)| from),
             gas_limit,
             gas_price: 0,
@@ -210,10 +220,10 @@ impl CallObject {
             nonce: 0,
             chain_id: Some(chain_id),
             access_list: access_list.unwrap_or_default(),
-            gas_priority_fee: None,
+            gas_priority_fee: (!authorizations.is_empty()).then_some(0),
             blob_hashes: Vec::new(),
             max_fee_per_blob_gas: 0,
-            authorization_list: Vec::new(),
+            authorization_list: authorizations,
         })
     }
 }
