@@ -37,6 +37,7 @@ mod standing;
 pub mod statement;
 mod tables;
 mod tally;
+mod text;
 
 pub use actions::*;
 pub use constitution::{Constitution, Flaw, Place};
