@@ -262,7 +262,8 @@ impl<'s> Tables<'s> {
         Ok(Some(if is_over { Status::Expired } else { Status::Open }))
     }
 
-    /// Open proposals, ascending by id, from `from` on, at most `count_max`.
+    /// Open proposals, ascending by id, from `from` on, at most `count_max`. One whose time is over is among them until
+    /// a transaction has recorded that: see [`Tables::status`].
     pub fn open_proposals(&self, from: ProposalId, count_max: usize) -> Read<Vec<ProposalId>> {
         OPEN.range(self.0, from..).take(count_max).map(|entry| Ok(entry?.0)).collect()
     }
@@ -287,7 +288,7 @@ impl<'s> Tables<'s> {
         Ok(Tally::new(self.members()?.iter().map(|(member, entry)| (*member, said(member, entry)))))
     }
 
-    /// The open proposals on which `member` has not voted.
+    /// The open proposals on which `member` has not voted, as [`Tables::open_proposals`] has them.
     pub fn awaiting(&self, member: &ActorId, count_max: usize) -> Read<Vec<ProposalId>> {
         let Some(entry) = self.actor(member)?.filter(|entry| entry.role == Role::Member) else { return Ok(Vec::new()) };
         let mut awaiting = Vec::new();

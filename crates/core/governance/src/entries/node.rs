@@ -1,7 +1,8 @@
 //! The nodes.
 
+// Addresses to be read and compared; sockets are not in `core`.
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 
 use synod_types::codec::DecodeReason;
 use synod_types::{ActorId, Decode, DecodeError, Decoder, Encode, Encoder};
