@@ -9,7 +9,7 @@ use crate::disk::Ending;
 use crate::medium::Image;
 use crate::sabotage::Sabotage;
 use crate::swarm::{Delay, Swarm, Workload};
-use crate::world::{Local, World};
+use crate::world::{Local, Question, World};
 
 /// A cluster of `nodes` in which nothing goes wrong by itself, and whose clients do only what they are told.
 pub fn calm(nodes: u64) -> World {
@@ -94,6 +94,11 @@ impl World {
         let request = self.new_write_of(client, Call::put_large);
         self.ask_again_at(client, request, node);
         request
+    }
+
+    /// Somebody asks a node for a linearizable read; whether it sees what was told before is checked when it answers.
+    pub fn read_index_at(&mut self, node: NodeId) {
+        self.plan(100, node, Local::Question(Question::ReadIndex(0)));
     }
 
     /// A client makes a request once more, at a node.
