@@ -45,6 +45,37 @@ fn a_token_is_deployed_and_transferred_and_the_receipt_is_there_when_send_return
 }
 
 #[test]
+fn sending_can_answer_with_the_receipt_and_refuses_as_sending_does() {
+    let (alice, bob) = (Wallet::new(1), Wallet::new(2));
+    let mut network = token::network(&[alice]);
+    let raw = |nonce: u64| alice.signed(wallet::legacy(nonce, TxKind::Call(bob.address), 5, Bytes::new()));
+    let receipt = network.result("eth_sendRawTransactionSync", json!([raw(0), 5_000]));
+    assert_eq!((&receipt["status"], &receipt["blockNumber"]), (&json!("0x1"), &json!("0x1")));
+    assert_eq!(network.result("eth_getTransactionReceipt", json!([receipt["transactionHash"]])), receipt);
+    for (raw, code, message) in [
+        (raw(0), -32_000, "already known"),
+        (raw(7), -32_003, "nonce too high"),
+        ("0x01".into(), -32_602, "transaction"),
+    ] {
+        let (found, text) = network.error("eth_sendRawTransactionSync", json!([raw]));
+        assert!(found == code && text.starts_with(message), "{found} {text}");
+    }
+    // Beside others of a batch, each has its own.
+    let send = |id: u64, method: &str, nonce: u64| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": [raw(nonce)]});
+    let body = json!([
+        send(1, "eth_sendRawTransactionSync", 1),
+        send(2, "eth_sendRawTransaction", 2),
+        send(3, "eth_sendRawTransactionSync", 3)
+    ]);
+    let answers = network.post(&body.to_string());
+    assert_eq!(
+        (&answers[0]["result"]["transactionIndex"], &answers[2]["result"]["transactionIndex"]),
+        (&json!("0x0"), &json!("0x2"))
+    );
+    assert!(answers[1]["result"].is_string());
+}
+
+#[test]
 fn a_transaction_is_shown_as_it_was_signed() {
     let alice = Wallet::new(1);
     let mut network = token::network(&[alice]);

@@ -28,6 +28,8 @@ pub(crate) struct Item {
 pub(crate) enum Work {
     /// The next call's reply.
     Call,
+    /// The receipt of the transaction that the next call's reply names.
+    CallReceipt,
     /// A read of a committed snapshot.
     Read {
         /// The method.
@@ -44,7 +46,7 @@ impl Batch {
     pub(crate) fn takes_long(&self) -> bool {
         let is_long = |item: &Item| match &item.work {
             Work::Read { method, .. } => ["eth_call", "eth_estimateGas", "eth_getLogs"].contains(&method.as_str()),
-            Work::Call | Work::Answer(_) => false,
+            Work::Call | Work::CallReceipt | Work::Answer(_) => false,
         };
         self.items.len() > QUICK_ITEMS_MAX || self.items.iter().any(is_long)
     }
@@ -82,6 +84,7 @@ impl Encode for Item {
                 2u8.encode(out);
                 out.bytes(member.as_bytes());
             }
+            Work::CallReceipt => 3u8.encode(out),
         }
     }
 }
@@ -93,6 +96,7 @@ impl Decode for Item {
             0 => Work::Call,
             1 => Work::Read { method: text(input, REQUEST_BODY_BYTES_MAX)?, params: optional_text(input)? },
             2 => Work::Answer(text(input, REQUEST_BODY_BYTES_MAX)?),
+            3 => Work::CallReceipt,
             _ => return Err(input.error(DecodeReason::ValueNotAllowed)),
         };
         Ok(Self { id, work })
@@ -137,7 +141,7 @@ mod tests {
     #[test]
     fn a_batch_reads_back_and_a_torn_one_is_refused() {
         let read = Work::Read { method: "eth_call".into(), params: Some("[]".into()) };
-        let works = [Work::Call, read, Work::Answer("\"result\":1".into())];
+        let works = [Work::Call, Work::CallReceipt, read, Work::Answer("\"result\":1".into())];
         let items = works.map(|work| Item { id: Some("\"a\"".into()), work });
         let batch = Batch { instance: "main".into(), is_single: false, items: items.to_vec() };
         let encoding = batch.to_bytes();

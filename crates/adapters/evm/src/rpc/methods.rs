@@ -1,6 +1,6 @@
 //! The methods that read.
 
-use alloy_primitives::keccak256;
+use alloy_primitives::{B256, keccak256};
 use synod_kv::Lookup;
 
 use super::error::RpcError;
@@ -62,7 +62,7 @@ pub(crate) fn answer<L: Lookup>(
         }
         "eth_getTransactionByBlockNumberAndIndex" => get_indexed(reader, params.required(0)?, params, json)?,
         "eth_getTransactionByBlockHashAndIndex" => get_indexed(reader, by_hash(params)?, params, json)?,
-        "eth_getTransactionReceipt" => get_receipt(reader, params.required::<Word>(0)?, json)?,
+        "eth_getTransactionReceipt" => get_receipt(reader, params.required::<Word>(0)?.0, json)?,
         "eth_getBlockReceipts" => get_block_receipts(reader, params.required(0)?, json)?,
         "eth_getLogs" => logs::get_logs(reader, json, params.required(0)?)?,
         _ => return Err(RpcError::method_unknown(method)),
@@ -176,7 +176,8 @@ fn get_transaction<L: Lookup>(reader: &Reader<'_, L>, at: Option<Position>, json
     Ok(())
 }
 
-fn get_receipt<L: Lookup>(reader: &Reader<'_, L>, Word(hash): Word, json: &mut Json) -> Result<(), RpcError> {
+/// Writes the receipt of the transaction with this hash, or null.
+pub(super) fn get_receipt<L: Lookup>(reader: &Reader<'_, L>, hash: B256, json: &mut Json) -> Result<(), RpcError> {
     if let Some(at) = reader.store.position(hash)?
         && let Some(block) = reader.block_at(at.block)?
         && let Some(stored) = reader.store.transaction(at)?

@@ -22,7 +22,7 @@ mod simulate;
 pub(crate) use json::Json;
 pub(crate) use plan::plan;
 
-use alloy_primitives::hex as digits;
+use alloy_primitives::{B256, hex as digits};
 use synod_kv::Lookup;
 use synod_worker::{ContentType, Reply};
 
@@ -71,7 +71,12 @@ fn member<L: Lookup>(
         Work::Answer(member) => return member.clone(),
         Work::Call => match replies.next() {
             Some(reply) => return call_member(&reply),
-            None => Err(RpcError::server("the call was not executed, send it again")),
+            None => Err(not_executed()),
+        },
+        Work::CallReceipt => match replies.next() {
+            Some(reply) if is_taken(&reply) => receipt(reader, &reply.body),
+            Some(reply) => return call_member(&reply),
+            None => Err(not_executed()),
         },
         Work::Read { .. } if size > ANSWER_BYTES_MAX => {
             Err(RpcError::limit("response too large, ask for less at once"))
@@ -86,6 +91,23 @@ fn member<L: Lookup>(
             out
         }
     }
+}
+
+fn not_executed() -> RpcError {
+    RpcError::server("the call was not executed, send it again")
+}
+
+/// Whether a call's reply is the hash of a transaction that was taken.
+fn is_taken(reply: &Reply) -> bool {
+    reply.status == 200 && reply.content_type == ContentType::Binary
+}
+
+/// The receipt of the transaction with this hash, which is committed.
+fn receipt<L: Lookup>(reader: &Reader<'_, L>, hash: &[u8]) -> Result<String, RpcError> {
+    let mut json = Json::default();
+    let hash = B256::try_from(hash).map_err(|_| RpcError::server("the call gave no hash"))?;
+    methods::get_receipt(reader, hash, &mut json)?;
+    Ok(json.finish())
 }
 
 /// Whether `json` is already more than an answer may be, so that there is no point in going on.

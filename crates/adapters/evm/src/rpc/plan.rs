@@ -94,7 +94,10 @@ fn plan_request(json: &str) -> Planned {
     };
     let params = request.params.map(RawValue::get);
     match plan_call(&method, params) {
-        Ok(Some(action)) => (Item { id, work: Work::Call }, Some(action)),
+        Ok(Some(action)) => {
+            let work = if method == SEND_SYNC { Work::CallReceipt } else { Work::Call };
+            (Item { id, work }, Some(action))
+        }
         Ok(None) => {
             let work = Work::Read { method: method.into_owned(), params: params.map(str::to_owned) };
             (Item { id, work }, None)
@@ -106,7 +109,7 @@ fn plan_request(json: &str) -> Planned {
 /// The call that a method needs, if it needs one.
 fn plan_call(method: &str, params: Option<&str>) -> Result<Option<Action>, RpcError> {
     match method {
-        "eth_sendRawTransaction" => {
+        "eth_sendRawTransaction" | SEND_SYNC => {
             let hex::Data(raw) = Params::parse(params)?.required(0)?;
             let transaction = recover(raw.0).map_err(|refused| RpcError::refused(&refused))?;
             Ok(Some(Action::Transact(transaction)))
@@ -120,6 +123,9 @@ fn plan_call(method: &str, params: Option<&str>) -> Result<Option<Action>, RpcEr
         _ => Ok(None),
     }
 }
+
+/// EIP-7966: answers with the receipt. Here sending returns after the commit anyway, so its timeout is read past.
+const SEND_SYNC: &str = "eth_sendRawTransactionSync";
 
 /// Decodes a transaction for a live instance and finds out who signed it.
 fn recover(raw: Bytes) -> Result<SignedTransaction, TxRefused> {

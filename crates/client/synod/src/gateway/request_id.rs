@@ -14,11 +14,11 @@ use super::item::{Item, mentions, split};
 /// The id of `body` for `instance`; `None` if it holds no transaction.
 pub fn request_id(instance: &str, body: &[u8]) -> Option<RequestId> {
     // Most bodies are reads: look before parsing.
-    if !mentions(body, &[SEND_RAW]) {
+    if !mentions(body, &SENDING) {
         return None;
     }
     let items: Vec<Item<'_>> = split(body)?.items.into_iter().map(Item::read).collect();
-    if !items.iter().any(|item| item.is_one_of(&[SEND_RAW])) {
+    if !items.iter().any(|item| item.is_one_of(&SENDING)) {
         return None;
     }
     let mut parts = Parts(DOMAIN.to_vec());
@@ -49,8 +49,8 @@ impl Parts {
     }
 }
 
-/// The method that sends a signed transaction.
-pub const SEND_RAW: &str = "eth_sendRawTransaction";
+/// The methods that send a signed transaction.
+pub const SENDING: [&str; 2] = ["eth_sendRawTransaction", "eth_sendRawTransactionSync"];
 
 /// Keeps these ids apart from those that other clients of the same participant make.
 const DOMAIN: &[u8] = b"synod gateway transactions v2\0";
@@ -97,6 +97,7 @@ mod tests {
             json!([send("0x01", 1), {"id": 2, "method": "eth_chainId", "params": null}]),
             json!([send("0x01", 1), {"id": 2, "method": "eth_chainId", "params": []}]),
             json!([send("0x01", 1), 2]),
+            json!({"id": 1, "method": "eth_sendRawTransactionSync", "params": ["0x01"]}),
             // The nodes refuse such an id without a look at the method.
             json!([send("0x01", 1), {"id": [2], "method": "eth_getTransactionCount", "params": ["0xa", "pending"]}]),
         ];

@@ -15,12 +15,12 @@ use tokio::time::{Instant, sleep};
 
 use super::forward::forward;
 use super::item::{Body, Item, mentions, split};
-use super::request_id::SEND_RAW;
+use super::request_id::SENDING;
 
 /// As [`forward`], but transactions that are early get another turn.
 pub async fn forward_in_turn(client: &Client, instance: &str, body: Bytes) -> Bytes {
     let answer = forward(client, instance, body.clone()).await;
-    if !mentions(&body, &[SEND_RAW]) || !is_any_early(&answer) {
+    if !mentions(&body, &SENDING) || !is_any_early(&answer) {
         return answer;
     }
     match Turn::of(&body, &answer) {
@@ -79,7 +79,7 @@ impl<'a> Turn<'a> {
     }
 
     fn gap(&self, place: usize) -> Option<Gap> {
-        Gap::of(&self.answers[place]).filter(|_| Item::read(self.items[place]).is_one_of(&[SEND_RAW]))
+        Gap::of(&self.answers[place]).filter(|_| Item::read(self.items[place]).is_one_of(&SENDING))
     }
 
     fn finish(self) -> Bytes {
