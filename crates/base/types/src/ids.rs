@@ -256,6 +256,11 @@ impl Decode for Time {
     }
 }
 
+impl AdapterId {
+    /// Stands for governance, which is no adapter: a network has far fewer.
+    pub const GOVERNANCE: Self = Self(u8::MAX);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

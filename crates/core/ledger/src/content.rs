@@ -108,6 +108,17 @@ impl Encode for Content {
 }
 
 impl RequestRecord {
+    /// Reads what `bytes` is all of; the record shares its memory.
+    ///
+    /// # Errors
+    /// If `bytes` is not exactly one encoding.
+    pub fn from_shared(bytes: &Bytes) -> Result<Self, DecodeError> {
+        let mut input = Decoder::new(bytes);
+        let record = Self::decode(&mut input, bytes)?;
+        input.finish()?;
+        Ok(record)
+    }
+
     fn decode(input: &mut Decoder<'_>, shared: &Bytes) -> Result<Self, DecodeError> {
         let adapter = AdapterId::decode(input)?;
         let actor = ActorRecord { id: ActorId::decode(input)?, kind: u8::decode(input)? };

@@ -9,6 +9,7 @@ use synod_ledger::{Content, SealedBlock, Tip};
 use synod_types::boundary::LogRecord;
 use synod_types::{Digest, LogIndex, View};
 
+use crate::governing::Governed;
 use crate::requests::ageing;
 use crate::synced::LogEnd;
 
@@ -25,6 +26,8 @@ pub struct Position {
     pub block: Option<Arc<SealedBlock>>,
     /// What the block holds, opened as it was checked; none for a block that this node sealed, or without transactions.
     pub content: Option<Arc<Content>>,
+    /// The governance transaction that the block holds; its content is then that of its request.
+    pub governed: Option<Arc<Governed>>,
     /// The time by which request ids age, from the first entry to this one. See [`ageing`].
     pub age: Duration,
 }
@@ -38,6 +41,7 @@ impl Position {
             record,
             block: Some(Arc::new(block)),
             content: None,
+            governed: None,
             age: Duration::ZERO,
         }
     }
@@ -45,7 +49,8 @@ impl Position {
     /// An entry that leaves `tip`, checked on `parent`.
     pub fn after(parent: &Self, tip: Tip, record: LogRecord, block: Option<SealedBlock>) -> Self {
         let age = parent.age + ageing(&parent.tip, &tip);
-        Self { tip, parent_chain: parent.tip.chain, record, block: block.map(Arc::new), content: None, age }
+        let block = block.map(Arc::new);
+        Self { tip, parent_chain: parent.tip.chain, record, block, content: None, governed: None, age }
     }
 
     /// Whether this is `record`, checked on `parent`.

@@ -78,6 +78,7 @@ impl Node {
             lost.splice(0..0, done.chain(readers));
         }
         self.chain.truncate(from);
+        self.government.truncate(from);
         self.synced.cut(self.chain.end());
         if truncated {
             let to = self.layers.last_mut().map_or(self.history.committed().seqno, |layer| layer.upto.seqno);
@@ -140,6 +141,7 @@ impl Node {
     pub(crate) fn commit_block(&mut self, position: &Position) {
         let upto = TxId::new(position.tip.tx_view, position.tip.seqno);
         let layer = self.layers.commit(position.record.index);
+        self.commit_governed(position);
         if layer.is_none() {
             let content = content_of(position);
             self.note_requests(position, content);

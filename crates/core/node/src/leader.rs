@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use rand_chacha::rand_core::Rng;
 use synod_ledger::{ActorRecord, CallRecord, Content, Moment, RequestRecord};
-use synod_types::{Encode, LogIndex, Time, TxId, View};
+use synod_types::{AdapterId, Encode, LogIndex, Time, TxId, View};
 use synod_worker::{ActorFacts, BlockEnv, Call, Execute, Executed, Outcome, ToWorker};
 
 use crate::chain::Position;
@@ -84,11 +84,19 @@ impl Node {
     }
 
     fn close_block_if_due(&mut self, now: Time) {
-        let Some(closes_at) = self.block_closes_at() else { return };
-        let is_full = self.inbox.queued_calls() >= self.government.rules().block_calls_max as usize;
-        if self.layers.count() == 0 || is_full || closes_at <= now {
+        // A governance transaction is carried out at once, and leaves the worker free for what comes next.
+        while let Some(closes_at) = self.block_closes_at() {
+            let is_full = self.inbox.queued_calls() >= self.government.rules().block_calls_max as usize;
+            if self.layers.count() > 0 && !is_full && closes_at > now && !self.is_governance_next() {
+                return;
+            }
             self.execute(now);
         }
+    }
+
+    /// Whether the oldest waiting request is one to governance, which is a block of its own.
+    fn is_governance_next(&self) -> bool {
+        self.inbox.queue().front().is_some_and(|next| next.request.adapter == AdapterId::GOVERNANCE)
     }
 
     /// Begins to lead `view`: takes up what earlier leaders left uncommitted, then opens the view.
@@ -129,6 +137,7 @@ impl Node {
             let content = content_of(&position);
             let upto = TxId::new(position.tip.tx_view, position.tip.seqno);
             let requests = self.note_inherited(&position, content);
+            self.note_governed(&position);
             self.actions.push_back(Action::Worker(ToWorker::Apply(apply(&position, content))));
             self.layers.push(Layer { index: position.record.index, upto, requests, readers: Vec::new() });
         }
@@ -148,6 +157,12 @@ impl Node {
         let mut bytes = 0;
         let (calls_max, bytes_max) = self.block_limits();
         while let Some(next) = self.inbox.queue().front() {
+            if next.request.adapter == AdapterId::GOVERNANCE {
+                if calls.is_empty() {
+                    return self.govern_next(now, executing);
+                }
+                break;
+            }
             bytes += next.request.size();
             if !calls.is_empty() && (calls.len() + next.request.calls.len() > calls_max || bytes > bytes_max) {
                 break;
@@ -167,6 +182,14 @@ impl Node {
         self.leadership.as_mut().expect("only a leader executes").executing = Some(executing);
     }
 
+    /// Carries out the governance request at the front of the queue.
+    fn govern_next(&mut self, now: Time, mut executing: Executing) {
+        let waiting = self.inbox.pop().expect("the front was just looked at");
+        if let Some(Batched { asked, actor, waiting, .. }) = self.order(waiting, &mut executing) {
+            self.govern(now, waiting, actor, |txid| Known { seqno: txid.seqno, asked });
+        }
+    }
+
     /// How many calls and bytes of requests the next block may take, unless its first request alone takes more.
     fn block_limits(&mut self) -> (usize, usize) {
         let leadership = self.leadership.as_mut().expect("only a leader executes");
@@ -182,7 +205,8 @@ impl Node {
             self.respond(waiting, Err(Refusal::NotAuthorized));
             return None;
         };
-        if !self.government.has_adapter(waiting.request.adapter) {
+        let adapter = waiting.request.adapter;
+        if adapter != AdapterId::GOVERNANCE && !self.government.has_adapter(adapter) {
             self.respond(waiting, Err(Refusal::NoSuchAdapter));
             return None;
         }
@@ -234,7 +258,7 @@ impl Node {
         }
     }
 
-    fn answer_reader(&mut self, waiting: Waiting, answer: Answer) {
+    pub(crate) fn answer_reader(&mut self, waiting: Waiting, answer: Answer) {
         match self.layers.last_mut() {
             Some(layer) => layer.readers.push((waiting, answer)),
             None => self.respond(waiting, Ok(answer)),
@@ -297,7 +321,7 @@ impl Node {
     ///
     /// # Panics
     /// If this node does not lead or is handing leadership over: the caller has just looked.
-    fn propose(&mut self, position: Position) -> LogIndex {
+    pub(crate) fn propose(&mut self, position: Position) -> LogIndex {
         let Engine::Running(consensus) = &mut self.engine else { unreachable!("a leader's engine runs") };
         let record = position.record.clone();
         self.chain.note_checked(position);

@@ -26,6 +26,7 @@ mod clients;
 mod event;
 mod follower;
 pub mod genesis;
+mod governing;
 pub mod government;
 mod history;
 mod inbox;

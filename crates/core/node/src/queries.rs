@@ -6,6 +6,7 @@ use synod_types::{LogIndex, Seqno, Time, TxId, Untrusted};
 
 use crate::event::{Action, Query, QueryAnswer, Refusal, TxStatus};
 use crate::follower::answer_of;
+use crate::governing::Governed;
 use crate::inbox::{PATIENCE, Waiting};
 use crate::node::{Engine, Node};
 use crate::reads::{Came, ClientRead, Purpose, Whose};
@@ -133,7 +134,10 @@ impl Node {
                 self.actions.push_back(Action::Answer { token, result });
             }
             Purpose::Retry { waiting, key } => {
-                let content = covering.and_then(|(_, opened)| opened.content);
+                let content = covering.and_then(|(_, opened)| match opened.admin {
+                    Some(admin) => Governed::read(&admin).ok().map(|governed| governed.content),
+                    None => opened.content,
+                });
                 let mut done = content.into_iter().flat_map(|content| content.requests);
                 let done = done.find(|done| self.requests.key(done.actor.id, done.request_id) == key);
                 let answer = done.ok_or(Refusal::LedgerUnreadable).and_then(|done| answer_of(&done, txid));

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use synod_crypto::{NodeKey, SALT_SIZE, SealingKey, ServiceKey, SessionKeys};
 use synod_ledger::{
-    BlockRefused, BlockTooLarge, Content, GenesisPublic, KeyHistory, Moment, OpenRefused, Opened, Receipt, Sealed,
-    SealedBlock, Sealer, check, check_alone, check_genesis, open,
+    AdminRecord, BlockRefused, BlockTooLarge, Content, GenesisPublic, KeyHistory, Moment, OpenRefused, Opened, Receipt,
+    Sealed, SealedBlock, Sealer, SignerChange, Tip, check, check_alone, check_genesis, open,
 };
 use synod_types::boundary::{EntryKind, LogRecord};
 use synod_types::{ConfigurationChange, Decode, DecodeError, Digest, Encode, NodeId, Seqno, TxId};
 use synod_worker::{Apply, BlockEnv};
 
 use crate::chain::Position;
+use crate::governing::Governed;
 use crate::probe::{Probe, Stage};
 use crate::vote_record::VoteRecord;
 
@@ -112,6 +113,25 @@ impl Seals {
         Ok(position(parent, sealed))
     }
 
+    /// The block of one governance transaction, on `parent`.
+    ///
+    /// # Errors
+    /// If it is larger than a block may be.
+    pub fn seal_governance(
+        &self,
+        parent: &Position,
+        moment: Moment,
+        admin: &AdminRecord,
+        change: SignerChange,
+    ) -> Result<Position, BlockTooLarge> {
+        Ok(position(parent, self.sealer.governance(&parent.tip, moment, admin, change)?))
+    }
+
+    /// Notes the keys that are in force after a committed block.
+    pub fn note_keys(&mut self, tip: &Tip) {
+        self.keys.note(tip.signers.keys());
+    }
+
     /// Checks that `record` continues `parent`, that its signatures are right, and that what it holds can be read. So
     /// a block that this node could not apply is refused before it is acknowledged, and opened once only.
     ///
@@ -129,13 +149,21 @@ impl Seals {
                 (check(&block, &parent.tip)?, Some(block))
             }
         };
-        let content = block.as_ref().filter(|_| record.count > 0).map(|block| self.content(block)).transpose()?;
-        Ok(Position { content: content.map(Arc::new), ..Position::after(parent, tip, record.clone(), block) })
+        let parts = block.as_ref().filter(|_| record.count > 0).map(|block| self.parts(block)).transpose()?;
+        let (content, governed) = parts.map_or((None, None), |(content, governed)| (Some(content), governed));
+        Ok(Position { content, governed, ..Position::after(parent, tip, record.clone(), block) })
     }
 
-    fn content(&self, block: &SealedBlock) -> Result<Content, CheckRefused> {
+    fn parts(&self, block: &SealedBlock) -> Result<(Arc<Content>, Option<Arc<Governed>>), CheckRefused> {
         let opened = open(block, self.sealer.keys())?;
-        opened.content.ok_or(CheckRefused::WithoutContent)
+        match (opened.content, opened.admin) {
+            (Some(content), _) => Ok((Arc::new(content), None)),
+            (None, Some(admin)) => {
+                let governed = Governed::read(&admin)?;
+                Ok((Arc::new(governed.content.clone()), Some(Arc::new(governed))))
+            }
+            (None, None) => Err(CheckRefused::WithoutContent),
+        }
     }
 
     /// Whether a record that the host read back for a follower is the entry of this index and view. `opens_view` says

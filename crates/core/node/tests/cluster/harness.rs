@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use synod_crypto::{ActorKey, NodeKey, ServiceKey, SessionKeys, x509};
+use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys, x509};
 use synod_ledger::Receipt;
 use synod_node::{
     Action, Answer, ClientRequest, Config, Event, Genesis, Node, Query, QueryAnswer, Refusal, Role, Start, StartError,
@@ -53,6 +53,8 @@ pub struct Cluster {
     service_key: ServiceKey,
     session_keys: SessionKeys,
     member: ActorId,
+    /// The member's key and certificate.
+    pub founder: (ActorKey, Certificate),
     answers: BTreeMap<u64, Result<Answer, Refusal>>,
     query_answers: BTreeMap<u64, Result<QueryAnswer, Refusal>>,
     last_token: u64,
@@ -136,6 +138,7 @@ impl Cluster {
             service_key,
             session_keys,
             member,
+            founder: (actor_key, certificate),
             answers: BTreeMap::new(),
             query_answers: BTreeMap::new(),
             last_token: 0,
@@ -204,6 +207,45 @@ impl Cluster {
     /// Runs until `node` has filed more than `entries` entries.
     pub fn run_until_filed(&mut self, node: NodeId, entries: usize) {
         self.run_until(|cluster| (cluster.entries(node) > entries).then_some(()));
+    }
+
+    /// Asks governance, as `actor`, under a request id.
+    pub fn govern(&mut self, node: NodeId, actor: ActorId, id: u8, call: Bytes) -> Result<Answer, Refusal> {
+        self.request(node, actor, id, AdapterId::GOVERNANCE, call)
+    }
+
+    /// Writes as somebody.
+    pub fn write_by(&mut self, actor: ActorId, node: NodeId, id: u8, call: Bytes) -> Result<Answer, Refusal> {
+        self.request(node, actor, id, AdapterId(0), call)
+    }
+
+    fn request(
+        &mut self,
+        node: NodeId,
+        actor: ActorId,
+        id: u8,
+        adapter: AdapterId,
+        call: Bytes,
+    ) -> Result<Answer, Refusal> {
+        let token = self.next_token();
+        let request = ClientRequest { token, actor, request_id: RequestId([id; 16]), adapter, calls: vec![call] };
+        self.events.push_back((node, Event::Requests(vec![request])));
+        self.run_until(|cluster| cluster.answers.remove(&token))
+    }
+
+    /// The governance tables as committed at a node.
+    pub fn tables(&self, node: NodeId) -> synod_kv::State {
+        self.machines[&node].node.as_ref().unwrap().government().committed().clone()
+    }
+
+    /// The records on a node's disk.
+    pub fn log(&self, node: NodeId) -> &[LogRecord] {
+        &self.machines[&node].log
+    }
+
+    /// The keys under which blocks are sealed.
+    pub const fn session_keys(&self) -> &SessionKeys {
+        &self.session_keys
     }
 
     /// Sends one write per call at once, all under one id.

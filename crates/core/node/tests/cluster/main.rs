@@ -5,6 +5,7 @@
 
 mod clocks;
 mod forwarding;
+mod governance;
 mod harness;
 mod reads;
 mod restarts;

@@ -1,0 +1,203 @@
+//! Governance transactions: ordered like all others, carried out here, each in a block of its own.
+//!
+//! A request to [`AdapterId::GOVERNANCE`] holds one call, an encoded [`Request`]. The leader carries it out on the tables
+//! at the tip, so that what was decided holds from the very next transaction on. What it writes lies in the block's
+//! administrative part, beside the request itself and its answer: a retry is answered from there, and an audit carries
+//! the request out again.
+//!
+//! The worker knows nothing of governance; so that its seqnos agree it is given an empty write set for each.
+
+use bytes::Bytes;
+use synod_crypto::VerifyingKey;
+use synod_governance::{Caller, Env, NodeEntry, Outcome, Refused, Request, Role, Status, Tables, execute};
+use synod_kv::{State, WriteSet};
+use synod_ledger::{ActorRecord, AdminRecord, CallRecord, Content, RequestRecord, SignerChange};
+use synod_types::{AdapterId, Decode, DecodeError, Digest, Encode, NodeId, Time, TxId};
+use synod_worker::{ActorFacts, ActorKind, Apply, Reply, ToWorker};
+
+use crate::chain::Position;
+use crate::event::{Action, Answer, ClientRequest, Refusal};
+use crate::inbox::Waiting;
+use crate::layers::{Done, Layer};
+use crate::node::Node;
+use crate::requests::Known;
+
+/// A governance transaction as its block holds it.
+#[derive(Clone, Debug)]
+pub struct Governed {
+    /// What it writes into the governance tables.
+    pub writes: WriteSet,
+    /// The request in the form of an application's, with one call that writes nothing that the worker knows.
+    pub content: Content,
+}
+
+impl Governed {
+    /// Reads the administrative part of a block.
+    ///
+    /// # Errors
+    /// If it is not one of this version.
+    pub fn read(admin: &AdminRecord) -> Result<Self, DecodeError> {
+        let mut request = RequestRecord::from_shared(&admin.detail)?;
+        for call in &mut request.calls {
+            call.write_set = Some(nothing());
+        }
+        let content = Content { requests: vec![request], ..Content::default() };
+        Ok(Self { writes: WriteSet::from_bytes(&admin.write_set)?, content })
+    }
+}
+
+/// The write set that the worker is given.
+fn nothing() -> Bytes {
+    WriteSet::default().to_bytes().into()
+}
+
+impl Node {
+    /// Carries out the governance request at the front of the queue, alone in its block.
+    pub(crate) fn govern(&mut self, now: Time, waiting: Waiting, actor: ActorFacts, known: impl FnOnce(TxId) -> Known) {
+        let parent = self.chain.last();
+        let base = TxId::new(parent.tip.tx_view, parent.tip.seqno);
+        let view = parent.tip.open_view;
+        let time = now.max(parent.tip.time);
+        let env = Env { network: parent.tip.network, seqno: base.seqno.next(), time };
+        let request = &waiting.request;
+        let outcome = match carry_out(self.government.state(), &env, actor, request) {
+            Ok(outcome) => outcome,
+            Err(reply) => return self.answer_reader(waiting, Answer { txid: base, replies: vec![reply] }),
+        };
+        let change = signer_change(self.government.state(), &outcome.writes, &env);
+        if change.nodes.is_some() {
+            // Consensus has to follow the node list before anything else is sealed, and does not yet.
+            let reply = error(
+                501,
+                "NodeListFixed",
+                "this version cannot change the node list of a running network",
+                "propose other actions without those on nodes",
+            );
+            return self.answer_reader(waiting, Answer { txid: base, replies: vec![reply] });
+        }
+        let reply = answer(&outcome);
+        let key = self.requests.key(request.actor, request.request_id);
+        let admin = AdminRecord {
+            write_set: outcome.writes.to_bytes().into(),
+            detail: record(request, actor, &reply).to_bytes().into(),
+        };
+        let moment = synod_ledger::Moment { view, time, committed: self.history.committed().seqno };
+        let Ok(block) = self.seals.seal_governance(parent, moment, &admin, change) else {
+            return self.respond(waiting, Err(Refusal::TooLarge));
+        };
+        let txid = TxId::new(view, env.seqno);
+        self.requests.push(block.age, [(key, known(txid))]);
+        let index = self.propose(block);
+        self.government.push(index, &outcome.writes, env.seqno).expect("governance reads what it has written");
+        let apply = Apply { first_seqno: env.seqno, write_sets: vec![nothing()] };
+        self.actions.push_back(Action::Worker(ToWorker::Apply(apply)));
+        let done = Done { key, answer: Ok(Answer { txid, replies: vec![reply] }), waiting: vec![waiting] };
+        self.layers.push(Layer { index, upto: txid, requests: vec![done], readers: Vec::new() });
+    }
+
+    /// A governance block of another node becomes a layer.
+    pub(crate) fn note_governed(&mut self, position: &Position) {
+        let Some(governed) = &position.governed else { return };
+        let pushed = self.government.push(position.record.index, &governed.writes, position.tip.seqno);
+        pushed.expect("the leader's enclave has read the tables after this block");
+    }
+
+    /// A governance block is committed.
+    pub(crate) fn commit_governed(&mut self, position: &Position) {
+        if !self.government.commit(position.record.index) && position.governed.is_some() {
+            self.note_governed(position);
+            self.government.commit(position.record.index);
+        }
+        self.seals.note_keys(&position.tip);
+    }
+}
+
+/// Carries a request out on the tables.
+fn carry_out(state: &State, env: &Env, actor: ActorFacts, request: &ClientRequest) -> Result<Outcome, Reply> {
+    let [call] = &request.calls[..] else { return Err(malformed()) };
+    let asked = Request::from_bytes(call).map_err(|_| malformed())?;
+    let role = match actor.kind {
+        ActorKind::Member => Role::Member,
+        ActorKind::Participant => Role::Participant,
+    };
+    // The session has proved the actor's own key, and that it is valid now.
+    let caller = Caller { actor: actor.id, role, key: Digest(actor.id.0), valid_until: Time(u64::MAX) };
+    execute(state, env, &caller, &asked).map_err(|refused| refusal(&refused))
+}
+
+/// Who signs after this transaction, if it changes that.
+fn signer_change(state: &State, writes: &WriteSet, env: &Env) -> SignerChange {
+    let mut after = state.clone();
+    after.apply(writes, env.seqno);
+    let nodes = |state: &State| Tables::new(state).nodes().expect("the tables were read to carry out the request");
+    let (before, after) = (nodes(state), nodes(&after));
+    let keys = |(id, node): (NodeId, NodeEntry)| {
+        let key = VerifyingKey::from_spki_der(&node.public_key);
+        key.map(|key| (id, key)).ok()
+    };
+    let (before, after): (Vec<_>, Vec<_>) =
+        (before.into_iter().filter_map(keys).collect(), after.into_iter().filter_map(keys).collect());
+    SignerChange { nodes: (before != after).then(|| after.into_iter().collect()), service: None }
+}
+
+/// What the ledger keeps of the request.
+fn record(request: &ClientRequest, actor: ActorFacts, reply: &Reply) -> RequestRecord {
+    let call = |input: &Bytes| CallRecord {
+        input: input.clone(),
+        write_set: None,
+        claims: None,
+        reply: reply.to_bytes().into(),
+    };
+    RequestRecord {
+        adapter: AdapterId::GOVERNANCE,
+        actor: ActorRecord { id: actor.id, kind: actor.kind as u8 },
+        request_id: request.request_id,
+        calls: request.calls.iter().map(call).collect(),
+    }
+}
+
+fn answer(outcome: &Outcome) -> Reply {
+    let status = outcome.status.map(status_name);
+    let body = serde_json::json!({ "proposal": outcome.proposal, "status": status });
+    Reply::json(200, body.to_string()).with_writes()
+}
+
+fn malformed() -> Reply {
+    error(400, "MalformedRequest", "this is no governance request", "send what the client library or synod makes")
+}
+
+fn refusal(refused: &Refused) -> Reply {
+    let status = match refused {
+        Refused::NotAnActor { .. }
+        | Refused::NotAMember { .. }
+        | Refused::MayNotPropose { .. }
+        | Refused::SignerIsNotCaller
+        | Refused::NotTheProposer { .. } => 403,
+        Refused::NoSuchProposal { .. } | Refused::NoSuchRule => 404,
+        Refused::ProposalKnown { .. }
+        | Refused::ProposalClosed { .. }
+        | Refused::AlreadyVoted { .. }
+        | Refused::CounterNotAbove { .. }
+        | Refused::RuleKnown => 409,
+        Refused::TooManyOpen | Refused::TooManyOpenOfActor => 429,
+        Refused::Unreadable { .. } => 500,
+        _ => 422,
+    };
+    error(status, refused.code(), &refused.to_string(), refused.hint())
+}
+
+fn error(status: u16, code: &str, message: &str, hint: &str) -> Reply {
+    let body = serde_json::json!({ "error": { "code": code, "message": message, "hint": hint } });
+    Reply::json(status, body.to_string())
+}
+
+const fn status_name(status: Status) -> &'static str {
+    match status {
+        Status::Open => "Open",
+        Status::Accepted => "Accepted",
+        Status::Rejected => "Rejected",
+        Status::Failed => "Failed",
+        Status::Withdrawn => "Withdrawn",
+        Status::Expired => "Expired",
+    }
+}
