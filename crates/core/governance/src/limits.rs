@@ -12,8 +12,8 @@ pub const CERTIFICATE_BYTES_MAX: usize = 16 << 10;
 /// The largest public key (SubjectPublicKeyInfo), in bytes: RSA-8192 fits.
 pub const PUBLIC_KEY_BYTES_MAX: usize = 2 << 10;
 
-/// The largest certificate revocation list, in bytes: some 25,000 revoked leaves.
-pub const CRL_BYTES_MAX: usize = 1 << 20;
+/// The largest certificate revocation list, in bytes: some 6,000 revoked leaves. It is read whenever a leaf is checked.
+pub const CRL_BYTES_MAX: usize = 256 << 10;
 
 /// The most certificates that a signer presents: leaf, three of the organisation's own, and the actor's.
 pub const CHAIN_CERTIFICATES_MAX: usize = 5;
