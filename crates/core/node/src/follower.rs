@@ -16,7 +16,6 @@ use crate::node::{Engine, Node};
 use crate::request_digest::RequestDigest;
 use crate::requests::Known;
 use crate::sealing::apply;
-use crate::unheeded::Unheeded;
 
 impl Node {
     /// Lets a peer's message to the engine only after the entries that it adds have been checked
@@ -24,7 +23,7 @@ impl Node {
     pub(crate) fn on_consensus_message(&mut self, now: Time, from: NodeId, bytes: Untrusted<Bytes>) {
         let Engine::Running(consensus) = &self.engine else { return };
         let Ok(admitted) = consensus.admit(from, bytes) else { return };
-        if self.unheeded.is_some_and(|leader| leader.said(now, from, admitted.view())) {
+        if admitted.view().is_some_and(|view| self.unheeded.said(now, from, view)) {
             return;
         }
         if !self.check_new_entries(now, from, &admitted) {
@@ -39,9 +38,7 @@ impl Node {
     /// Checks the entries that a message would add, one after the other, on the chain where they join it.
     fn check_new_entries(&mut self, now: Time, from: NodeId, admitted: &Admitted) -> bool {
         let entries = admitted.entries();
-        if entries.records.is_empty() {
-            return true;
-        }
+        let Some(view) = admitted.view().filter(|_| !entries.records.is_empty()) else { return true };
         let Some(mut parent) = self.chain.at(entries.after).cloned() else { return false };
         for record in &entries.records {
             let position = match self.chain.checked(record.index, record.view) {
@@ -50,11 +47,10 @@ impl Node {
                 Some(known) if known.is(record, &parent.tip) => known.clone(),
                 _ => {
                     let Ok(position) = self.seals.check(record, &parent) else {
-                        self.unheeded = Some(Unheeded::for_block(from, admitted.view()));
+                        self.unheeded.refuse(now, from, view, record.index);
                         return false;
                     };
-                    if let Some(leader) = Unheeded::for_time(now, from, admitted.view(), position.tip.time) {
-                        self.unheeded = Some(leader);
+                    if self.unheeded.refuses_time(now, from, view, position.tip.time) {
                         return false;
                     }
                     position

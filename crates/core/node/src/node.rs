@@ -45,8 +45,7 @@ pub struct Node {
     pub(crate) requests: RequestTable,
     pub(crate) layers: Layers,
     pub(crate) leadership: Option<Leadership>,
-    /// A leader whose block was refused.
-    pub(crate) unheeded: Option<Unheeded>,
+    pub(crate) unheeded: Unheeded,
     /// Blocks at the worker whose leadership ended meanwhile: their results are dropped as they come.
     pub(crate) stale_executions: u32,
     pub(crate) inbox: Inbox,

@@ -33,6 +33,7 @@ use crate::requests::RequestTable;
 use crate::resume::{Disk, Memory, Resuming};
 use crate::sealing::{CheckRefused, Seals};
 use crate::synced::Synced;
+use crate::unheeded::Unheeded;
 use crate::vote_record::{OutOfStep, VoteRecord};
 
 /// What a node is told at its start.
@@ -159,7 +160,7 @@ impl Start {
             requests: RequestTable::default(),
             layers: Layers::default(),
             leadership: None,
-            unheeded: None,
+            unheeded: Unheeded::default(),
             stale_executions: 0,
             inbox: Inbox::default(),
             reads: Reads::default(),
@@ -253,6 +254,7 @@ impl Start {
         }
         config.retained_bytes_max = self.retained_bytes_max.unwrap_or(config.retained_bytes_max);
         config.check()?;
+        self.node.unheeded = Unheeded::new(config.election_timeout.1);
         let resuming = Resuming::new(now, id, nodes.len(), self.disk);
         self.node.engine = Engine::Resuming { resuming, restored: Some(Box::new((config, self.restored))) };
         self.node.begin(now);
