@@ -1,6 +1,5 @@
 //! The adapter in a worker, without a network.
 
-use bytes::Bytes;
 use synod_auction::kit;
 use synod_types::{ActorId, AdapterId, Seqno, Time, View};
 use synod_worker::{
@@ -17,8 +16,7 @@ impl House {
     fn new() -> Self {
         let mut worker = Worker::new(&[kit()]);
         let genesis = Worker::genesis(&[kit()], &[(AdapterId(0), &[])]).expect("no settings are needed");
-        let write_sets = vec![Bytes::from(synod_types::Encode::to_bytes(&genesis))];
-        worker.handle(ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets }));
+        worker.handle(ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets: [genesis].into() }));
         worker.handle(ToWorker::Commit { upto: Seqno(1) });
         Self { worker, time: Time(1_000_000) }
     }

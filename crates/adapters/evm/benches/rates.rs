@@ -161,7 +161,7 @@ fn run<'b>(network: &mut Network, path: &str, bodies: impl Iterator<Item = &'b [
         let write_sets: Vec<Bytes> = executed.outcomes.iter().filter_map(|outcome| outcome.write_set.clone()).collect();
         spent.write_bytes += write_sets.iter().map(Bytes::len).sum::<usize>();
         let begun = Instant::now();
-        follower.handle(ToWorker::Apply(Apply { first_seqno: follower.tip().next(), write_sets }));
+        follower.handle(ToWorker::Apply(Apply::from_encoded(follower.tip().next(), &write_sets).unwrap()));
         follower.handle(ToWorker::Commit { upto: follower.tip() });
         spent.apply += begun.elapsed();
 
@@ -177,7 +177,6 @@ fn run<'b>(network: &mut Network, path: &str, bodies: impl Iterator<Item = &'b [
 /// A worker with the same state, as one write set.
 fn follower_of(network: &Network) -> synod_worker::Worker {
     use synod_kv::{Lookup, WriteSet};
-    use synod_types::Encode;
 
     let state = network.worker.reader().latest().state.clone();
     let mut writes = WriteSet::default();
@@ -187,8 +186,7 @@ fn follower_of(network: &Network) -> synod_worker::Worker {
         }
     }
     let mut follower = synod_worker::Worker::new(&[synod_evm::kit()]);
-    let write_sets = vec![Bytes::from(writes.to_bytes())];
-    follower.handle(ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets }));
+    follower.handle(ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets: [writes].into() }));
     follower.handle(ToWorker::Commit { upto: Seqno(1) });
     follower
 }

@@ -37,10 +37,10 @@ fn main() {
             let upto = leader.tip();
             leader.handle(ToWorker::Commit { upto });
             let committed = Instant::now();
-            let write_sets = executed.outcomes.into_iter().filter_map(|outcome| outcome.write_set).collect();
-            let apply = ToWorker::Apply(Apply { first_seqno: env.first_seqno, write_sets });
+            let write_sets: Vec<_> = executed.outcomes.into_iter().filter_map(|outcome| outcome.write_set).collect();
             let begun = Instant::now();
-            follower.handle(apply);
+            let apply = Apply::from_encoded(env.first_seqno, &write_sets).expect("a worker wrote them");
+            follower.handle(ToWorker::Apply(apply));
             follower.handle(ToWorker::Commit { upto });
             let applied = begun.elapsed();
             let snapshot = reader.latest();

@@ -119,7 +119,7 @@ fn a_random_call_replicates_by_what_it_wrote() {
     let (mut leader, mut follower) = (worker(), worker());
     let executed = block(&mut leader, [4; 32], &[(Method::Post, "5/random", b""), (Method::Put, "6", b"x")]);
     let write_sets: Vec<_> = executed.outcomes.iter().filter_map(|outcome| outcome.write_set.clone()).collect();
-    follower.handle(ToWorker::Apply(synod_worker::Apply { first_seqno: Seqno(1), write_sets }));
+    follower.handle(ToWorker::Apply(synod_worker::Apply::from_encoded(Seqno(1), &write_sets).unwrap()));
     follower.handle(ToWorker::Commit { upto: Seqno(2) });
     assert_eq!(read(&follower, "5"), read(&leader, "5"));
     assert_eq!(follower.layers().committed().digest(), leader.layers().committed().digest());

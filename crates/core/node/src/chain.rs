@@ -8,10 +8,20 @@ use bytes::Bytes;
 use synod_ledger::{Content, SealedBlock, Tip};
 use synod_types::boundary::LogRecord;
 use synod_types::{Digest, LogIndex, View};
+use synod_worker::Apply;
 
 use crate::governing::Governed;
 use crate::requests::ageing;
 use crate::synced::LogEnd;
+
+/// What a block of another node holds.
+#[derive(Debug)]
+pub struct Readable {
+    /// Its requests.
+    pub content: Content,
+    /// What the worker needs of it.
+    pub apply: Apply,
+}
 
 /// One entry of the log, checked.
 #[derive(Clone, Debug)]
@@ -25,7 +35,7 @@ pub struct Position {
     /// The block, if the entry is one of ours.
     pub block: Option<Arc<SealedBlock>>,
     /// What the block holds, opened as it was checked; none for a block that this node sealed, or without transactions.
-    pub content: Option<Arc<Content>>,
+    pub content: Option<Arc<Readable>>,
     /// The governance transaction that the block holds; its content is then that of its request.
     pub governed: Option<Arc<Governed>>,
     /// The time by which request ids age, from the first entry to this one. See [`ageing`].

@@ -8,14 +8,13 @@ use synod_types::boundary::{self, EntryKind, LogRecord, Ticket};
 use synod_types::{Decode, LogIndex, NodeId, Seqno, Time, TxId, Untrusted};
 use synod_worker::{Reply, ToWorker};
 
-use crate::chain::Position;
+use crate::chain::{Position, Readable};
 use crate::event::{Action, Answer, Refusal};
 use crate::inbox::Waiting;
 use crate::layers::Done;
 use crate::node::{Engine, Node};
 use crate::request_digest::RequestDigest;
 use crate::requests::Known;
-use crate::sealing::apply;
 
 impl Node {
     /// Lets a peer's message to the engine only after the entries that it adds have been checked
@@ -139,9 +138,9 @@ impl Node {
         let layer = self.layers.commit(position.record.index);
         self.commit_governed(position);
         if layer.is_none() {
-            let content = content_of(position);
+            let Readable { content, apply } = readable(position);
             self.note_requests(position, content);
-            self.actions.push_back(Action::Worker(ToWorker::Apply(apply(position, content))));
+            self.actions.push_back(Action::Worker(ToWorker::Apply(apply.clone())));
         }
         self.history.commit(upto.view, position.record.first_seqno, upto.seqno);
         self.requests.forget(position.age);
@@ -193,7 +192,7 @@ fn ended<'a>(position: &Position, content: &'a Content) -> impl Iterator<Item = 
 }
 
 /// What a block of another node holds.
-pub(crate) fn content_of(position: &Position) -> &Content {
+pub(crate) fn readable(position: &Position) -> &Readable {
     position
         .content
         .as_deref()

@@ -89,7 +89,7 @@ impl Node {
         self.requests.push(block.age, [(key, known(txid))]);
         let index = self.propose(block);
         self.government.push(index, &outcome.writes, env.seqno).expect("governance reads what it has written");
-        let apply = Apply { first_seqno: env.seqno, write_sets: vec![nothing()] };
+        let apply = Apply { first_seqno: env.seqno, write_sets: [WriteSet::default()].into() };
         self.actions.push_back(Action::Worker(ToWorker::Apply(apply)));
         let done = Done { key, answer: Ok(Answer { txid, replies: vec![reply] }), waiting: vec![waiting] };
         self.layers.push(Layer { index, upto: txid, requests: vec![done], readers: Vec::new() });

@@ -13,16 +13,16 @@ use synod_ledger::{ActorRecord, CallRecord, Content, Moment, RequestRecord};
 use synod_types::{AdapterId, Encode, LogIndex, Time, TxId, View};
 use synod_worker::{ActorFacts, BlockEnv, Call, Execute, Executed, Outcome, ToWorker};
 
-use crate::chain::Position;
+use crate::chain::{Position, Readable};
 use crate::event::{Action, Answer, ClientRequest, Refusal};
-use crate::follower::content_of;
+use crate::follower::readable;
 use crate::inbox::{PATIENCE, Waiting};
 use crate::layers::{Done, Layer};
 use crate::node::{Engine, Node};
 use crate::probe::Stage;
 use crate::request_digest::RequestDigest;
 use crate::requests::{Known, RequestKey};
-use crate::sealing::{apply, moment};
+use crate::sealing::moment;
 
 /// A view in which this node leads.
 #[derive(Debug)]
@@ -134,11 +134,11 @@ impl Node {
             self.chain.uncommitted().filter(|position| position.record.index > top && position.record.count > 0);
         let inherited: Vec<_> = inherited.cloned().collect();
         for position in inherited {
-            let content = content_of(&position);
+            let Readable { content, apply } = readable(&position);
             let upto = TxId::new(position.tip.tx_view, position.tip.seqno);
             let requests = self.note_inherited(&position, content);
             self.note_governed(&position);
-            self.actions.push_back(Action::Worker(ToWorker::Apply(apply(&position, content))));
+            self.actions.push_back(Action::Worker(ToWorker::Apply(apply.clone())));
             self.layers.push(Layer { index: position.record.index, upto, requests, readers: Vec::new() });
         }
     }

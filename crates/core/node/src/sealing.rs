@@ -12,7 +12,7 @@ use synod_types::boundary::{EntryKind, LogRecord};
 use synod_types::{ConfigurationChange, Decode, DecodeError, Digest, Encode, NodeId, Seqno, TxId};
 use synod_worker::{Apply, BlockEnv};
 
-use crate::chain::Position;
+use crate::chain::{Position, Readable};
 use crate::governing::Governed;
 use crate::probe::{Probe, Stage};
 use crate::vote_record::VoteRecord;
@@ -39,9 +39,12 @@ pub enum CheckRefused {
     /// The block was sealed under other keys, or what is in it is not what it shows.
     #[error("the block does not open")]
     Sealed(#[from] OpenRefused),
-    /// The block holds transactions that this version does not know how to apply.
-    #[error("the block has no application part")]
+    /// The block does not hold what each of its transactions wrote.
+    #[error("the block does not hold what each of its transactions wrote")]
     WithoutContent,
+    /// What a transaction of the block wrote cannot be read.
+    #[error("a write set of the block cannot be read")]
+    WriteSet(#[source] DecodeError),
     /// The record says other things of the block than its header.
     #[error("the record and the header of its block differ")]
     RecordDiffers,
@@ -154,16 +157,22 @@ impl Seals {
         Ok(Position { content, governed, ..Position::after(parent, tip, record.clone(), block) })
     }
 
-    fn parts(&self, block: &SealedBlock) -> Result<(Arc<Content>, Option<Arc<Governed>>), CheckRefused> {
+    fn parts(&self, block: &SealedBlock) -> Result<(Arc<Readable>, Option<Arc<Governed>>), CheckRefused> {
         let opened = open(block, self.sealer.keys())?;
-        match (opened.content, opened.admin) {
-            (Some(content), _) => Ok((Arc::new(content), None)),
+        let (content, governed) = match (opened.content, opened.admin) {
+            (Some(content), _) => (content, None),
             (None, Some(admin)) => {
                 let governed = Governed::read(&admin)?;
-                Ok((Arc::new(governed.content.clone()), Some(Arc::new(governed))))
+                (governed.content.clone(), Some(Arc::new(governed)))
             }
-            (None, None) => Err(CheckRefused::WithoutContent),
+            (None, None) => return Err(CheckRefused::WithoutContent),
+        };
+        let write_sets = content.writing_calls().filter_map(|call| call.write_set.as_ref());
+        let apply = Apply::from_encoded(block.header.first_seqno, write_sets).map_err(CheckRefused::WriteSet)?;
+        if apply.write_sets.len() != block.header.count as usize {
+            return Err(CheckRefused::WithoutContent);
         }
+        Ok((Arc::new(Readable { content, apply }), governed))
     }
 
     /// Whether a record that the host read back for a follower is the entry of this index and view. `opens_view` says
@@ -245,12 +254,6 @@ fn position(parent: &Position, sealed: Sealed) -> Position {
     Position::after(parent, sealed.tip, record, Some(sealed.block))
 }
 
-/// What the worker needs of a block that another node executed.
-pub fn apply(position: &Position, content: &Content) -> Apply {
-    let write_sets = content.writing_calls().filter_map(|call| call.write_set.clone());
-    Apply { first_seqno: position.record.first_seqno, write_sets: write_sets.collect() }
-}
-
 /// The facts of a block as its leader gave them to the worker.
 pub const fn moment(env: &BlockEnv, committed: Seqno) -> Moment {
     Moment { view: env.view, time: env.time, committed }
@@ -270,7 +273,7 @@ mod tests {
     }
 
     /// A checker, and an elected leader's first block with transactions, sealed under `keys`.
-    fn block_under(keys: SessionKeys) -> (Seals, Position, LogRecord) {
+    fn block_under(keys: SessionKeys, written: Vec<u8>) -> (Seals, Position, LogRecord) {
         let (service_key, node_key) = (ServiceKey::from_seed(&[1; 32]), NodeKey::from_seed(&[2; 32]));
         let nodes = [(NodeId(1), node_key.verifying_key().clone())].into();
         let (content, admin) = (Content { setup: Some(Bytes::new()), ..Content::default() }, AdminRecord::default());
@@ -285,7 +288,7 @@ mod tests {
         let elected = Position::after(&first, elected, genesis.clone(), None);
         let moment = Moment { view: View(2), time: Time(2), committed: Seqno(1) };
         let opened = leader.seal_view_start(&elected, moment, [4; 32]);
-        let call = CallRecord { write_set: Some(Bytes::from_static(b"writes")), ..CallRecord::default() };
+        let call = CallRecord { write_set: Some(Bytes::from(written)), ..CallRecord::default() };
         let request = RequestRecord {
             adapter: AdapterId(0),
             actor: synod_ledger::ActorRecord::default(),
@@ -298,15 +301,18 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_opened_as_it_is_checked_and_refused_if_it_was_sealed_under_other_keys() {
-        let (checker, parent, record) = block_under(session_keys(1));
+    fn a_block_is_read_as_it_is_checked_and_refused_if_it_does_not_open_or_what_it_wrote_cannot_be_read() {
+        let (checker, parent, record) = block_under(session_keys(1), synod_kv::WriteSet::default().to_bytes());
         let checked = checker.check(&record, &parent).unwrap();
-        assert_eq!(checked.content.unwrap().requests[0].request_id, RequestId([5; 16]));
+        assert_eq!(checked.content.unwrap().content.requests[0].request_id, RequestId([5; 16]));
 
-        let (checker, parent, record) = block_under(session_keys(7));
+        let (checker, parent, record) = block_under(session_keys(7), synod_kv::WriteSet::default().to_bytes());
         assert!(
             matches!(checker.check(&record, &parent), Err(CheckRefused::Sealed(_))),
             "all of its signatures are right"
         );
+
+        let (checker, parent, record) = block_under(session_keys(1), b"no write set".to_vec());
+        assert!(matches!(checker.check(&record, &parent), Err(CheckRefused::WriteSet(_))));
     }
 }

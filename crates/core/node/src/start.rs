@@ -178,7 +178,7 @@ impl Start {
             stopped: false,
         };
         node.history.commit(position.tip.tx_view, position.record.first_seqno, position.tip.seqno);
-        let apply = Apply { first_seqno: position.record.first_seqno, write_sets: vec![setup] };
+        let apply = Apply { first_seqno: position.record.first_seqno, write_sets: [setup].into() };
         node.actions.push_back(Action::Worker(ToWorker::Apply(apply)));
         node.actions.push_back(Action::Worker(ToWorker::Commit { upto: position.tip.seqno }));
         node.actions.push_back(Action::Committed(node.history.committed()));
@@ -280,13 +280,12 @@ impl Start {
 }
 
 /// What the genesis block wrote: the governance tables, and the adapters' maps as the worker takes them.
-fn open_genesis(seals: &Seals, public: &GenesisPublic, position: &Position) -> Option<(WriteSet, Bytes)> {
+fn open_genesis(seals: &Seals, public: &GenesisPublic, position: &Position) -> Option<(WriteSet, WriteSet)> {
     if !public.fits(seals.session_keys()) {
         return None;
     }
     let opened = seals.open(position.block.as_ref()?)?;
     let governance = WriteSet::from_bytes(&opened.admin?.write_set).ok()?;
-    let setup = opened.content?.setup?;
-    WriteSet::from_bytes(&setup).ok()?;
+    let setup = WriteSet::from_bytes(&opened.content?.setup?).ok()?;
     Some((governance, setup))
 }

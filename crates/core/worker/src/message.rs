@@ -1,7 +1,10 @@
 //! What manager and worker say to each other.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use synod_types::{AdapterId, Digest, Seqno};
+use synod_kv::WriteSet;
+use synod_types::{AdapterId, Decode, DecodeError, Digest, Seqno};
 
 use crate::{ActorFacts, BlockEnv, Reply};
 
@@ -80,6 +83,20 @@ pub struct Outcome {
 pub struct Apply {
     /// The first transaction's seqno: the tip's plus one.
     pub first_seqno: Seqno,
-    /// One canonical write set per transaction, at least one.
-    pub write_sets: Vec<Bytes>,
+    /// One per transaction, at least one. Shared, so that whoever read them may keep them.
+    pub write_sets: Arc<[WriteSet]>,
+}
+
+impl Apply {
+    /// Reads the write sets of a block from their canonical encodings.
+    ///
+    /// # Errors
+    /// If one is not such an encoding: then the block must not be applied, nor acknowledged before.
+    pub fn from_encoded<'b>(
+        first_seqno: Seqno,
+        write_sets: impl IntoIterator<Item = &'b Bytes>,
+    ) -> Result<Self, DecodeError> {
+        let write_sets = write_sets.into_iter().map(|bytes| WriteSet::from_bytes(bytes));
+        Ok(Self { first_seqno, write_sets: write_sets.collect::<Result<_, _>>()? })
+    }
 }

@@ -90,7 +90,7 @@ impl fmt::Debug for Apply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Apply")
             .field("first_seqno", &self.first_seqno)
-            .field("write_sets", &ByteCount::of_each(&self.write_sets))
+            .field("write_sets", &self.write_sets.len())
             .finish()
     }
 }
@@ -128,12 +128,18 @@ mod tests {
         let call = Call { adapter: AdapterId(0), actor, input: content() };
         let outcome = Outcome { write_set: Some(content()), claims: Some(Digest(marker)), reply: reply.clone() };
         let calls = vec![content()];
+        let mut writes = synod_kv::WriteSet::default();
+        writes.put(
+            &synod_kv::MapName::from_static("marked"),
+            *MARKER.as_bytes().first_chunk::<32>().unwrap(),
+            MARKER.as_bytes(),
+        );
         check(&Plan::Answer(reply.clone()));
         check(&Plan::Read(content()));
         check(&Plan::Execute { calls, then: Then::Finish(content()) });
         check(&Request { method: Method::Put, path: MARKER, query: MARKER, body: MARKER.as_bytes() });
         check(&ToWorker::Execute(Execute { env, calls: vec![call] }));
-        check(&ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets: vec![content()] }));
+        check(&ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets: [writes].into() }));
         check(&Executed { env, outcomes: vec![outcome] });
         assert_eq!(format!("{:?}", Then::Finish(content())), "Finish(<32 bytes>)");
     }

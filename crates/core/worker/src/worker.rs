@@ -1,7 +1,7 @@
 //! The worker's value: messages in, executed blocks out.
 
 use synod_kv::{Layers, Tx, WriteSet};
-use synod_types::{AdapterId, Decode, Seqno};
+use synod_types::{AdapterId, Seqno};
 
 use crate::block::{Block, Slot, assert_own};
 use crate::{AdapterKit, Apply, Committed, Execute, Executed, Reader, SetupError, ToWorker};
@@ -89,9 +89,8 @@ impl Worker {
         self.assert_next(*first_seqno);
         assert!(!write_sets.is_empty(), "a block to apply holds a transaction");
         let mut last = *first_seqno;
-        for (seqno, bytes) in (first_seqno.0..).map(Seqno).zip(write_sets) {
-            let writes = WriteSet::from_bytes(bytes).expect("the block that holds it was authenticated");
-            self.layers.tip_mut().apply(&writes, seqno);
+        for (seqno, writes) in (first_seqno.0..).map(Seqno).zip(write_sets.iter()) {
+            self.layers.tip_mut().apply(writes, seqno);
             last = seqno;
         }
         self.layers.push(last);

@@ -126,8 +126,7 @@ impl World {
         service.actors.replace([actor]);
         let world = Self { service, gate, worker: Mutex::new(worker), inbox: Mutex::new(inbox) };
         let genesis = synod_kv::WriteSet::default();
-        let write_sets = vec![synod_types::Encode::to_bytes(&genesis).into()];
-        world.handle(ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets }));
+        world.handle(ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets: [genesis].into() }));
         world.publish(Seqno(1));
         world
     }

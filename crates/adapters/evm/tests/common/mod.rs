@@ -9,7 +9,7 @@ pub mod wallet;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use synod_types::{ActorId, AdapterId, Encode, Seqno, Time, View};
+use synod_types::{ActorId, AdapterId, Seqno, Time, View};
 use synod_worker::{
     ActorFacts, ActorKind, Apply, BlockEnv, Call, Execute, Executed, Method, Plan, Reply, Request, Then, ToWorker,
     Worker,
@@ -34,8 +34,7 @@ impl Network {
         let settings = settings.to_string();
         let genesis = Worker::genesis(&kits, &[(EVM, settings.as_bytes())]).unwrap();
         let mut worker = Worker::new(&kits);
-        let write_sets = vec![Bytes::from(genesis.to_bytes())];
-        worker.handle(ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets }));
+        worker.handle(ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets: [genesis].into() }));
         worker.handle(ToWorker::Commit { upto: Seqno(1) });
         let actor = ActorFacts { id: ActorId([7; 32]), kind: ActorKind::Participant };
         Self { worker, time: Time(1_700_000_000_000_000), actor, executed: None }

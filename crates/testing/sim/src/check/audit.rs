@@ -163,9 +163,14 @@ impl<'a> Replay<'a> {
         let content = opened.content.expect("blocks of the simulation have an application part");
         let write_sets = match &content.setup {
             Some(setup) => vec![setup.clone()],
-            None => content.writing_calls().filter_map(|call| call.write_set.clone()).collect(),
+            None => content.writing_calls().filter_map(|call| call.write_set.clone()).collect::<Vec<_>>(),
         };
-        self.worker.handle(ToWorker::Apply(Apply { first_seqno: header.first_seqno, write_sets }));
+        let apply = Apply::from_encoded(header.first_seqno, &write_sets);
+        let apply = apply.map_err(|refused| Violation {
+            claim: "each write set can be read",
+            seen: format!("one of entry {}: {refused}", header.index),
+        })?;
+        self.worker.handle(ToWorker::Apply(apply));
         self.worker.handle(ToWorker::Commit { upto: header.last_seqno() });
         self.requests(block, &content)?;
         self.check_state(header.last_seqno())
