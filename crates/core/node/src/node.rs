@@ -236,9 +236,8 @@ impl Node {
         if self.latecomers.as_ref().is_none_or(|latecomers| latecomers.includes(peer)) {
             self.send(peer, &PeerMessage::Resume);
         }
-        if matches!(self.engine, Engine::Running(_)) {
-            self.send(peer, &self.synced_message());
-        }
+        // Also of a node that is only starting: it may have ended before it told.
+        self.send(peer, &self.synced_message());
     }
 
     fn on_peer_closed(&mut self, peer: NodeId) {

@@ -119,6 +119,20 @@ fn a_roll_back_is_noticed_though_the_leader_that_saw_the_acknowledgement_is_gone
     );
 }
 
+/// The node ended before it told its peers how far it was, and so did the leader that knew; it told them when it
+/// started again.
+#[test]
+fn a_node_that_starts_tells_what_it_had_no_time_to_tell() {
+    let (mut cluster, leader, follower, image) = with_an_old_image(3, 0);
+    cluster.stop(leader);
+    let own = cluster.image(follower);
+    cluster.start_from(follower, own).unwrap();
+    cluster.run_for(Duration::from_millis(1));
+    cluster.start_from(follower, image).unwrap();
+    cluster.run_until_down(follower);
+    assert!(matches!(cluster.stop_reason(follower), Some(StopReason::DiskRolledBack { .. })));
+}
+
 #[test]
 fn a_leader_that_was_rolled_back_within_its_own_view_is_refused() {
     let mut cluster = Cluster::new(3);
