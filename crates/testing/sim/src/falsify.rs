@@ -1,8 +1,10 @@
 //! Blocks that reach a follower otherwise than they left their leader's node.
 
 use bytes::Bytes;
+use synod_crypto::SIGNATURE_SIZE;
 use synod_types::NodeId;
 
+use crate::prng::Prng;
 use crate::world::World;
 
 impl World {
@@ -16,9 +18,16 @@ impl World {
         self.trace.note(self.now, node, "  falsified", &[]);
         self.probes.falsified += 1;
         let mut bytes = bytes.to_vec();
-        bytes[start + self.chance.index(size)] ^= 1 << self.chance.below(8);
+        let at = start + place_to_change(&mut self.chance, size);
+        bytes[at] ^= 1 << self.chance.below(8);
         bytes.into()
     }
+}
+
+/// Which byte of a block of `size` to change: half of the time one of its signatures, which end it.
+pub fn place_to_change(prng: &mut Prng, size: usize) -> usize {
+    let among = if prng.chance(500_000) { size } else { size.min(2 * SIGNATURE_SIZE) };
+    size - 1 - prng.index(among)
 }
 
 /// Where `payload` stands in `bytes`, and its size.

@@ -79,7 +79,17 @@ impl World {
                 self.plan_start(1_000, node);
             }
         }
+        self.end_deafness()?;
         self.set_clocks_right()
+    }
+
+    /// Whoever has refused a block does not heed the leader that sent it for the rest of the view. Falsified blocks make
+    /// that happen to a leader who does no wrong, so it is asked to hand over.
+    fn end_deafness(&mut self) -> Checked {
+        match self.leader().filter(|_| self.probes.falsified > 0) {
+            Some(leader) => self.shut_down(leader),
+            None => Ok(()),
+        }
     }
 
     /// Whose clock is so far behind another's that it would refuse what that one orders has it set forward.

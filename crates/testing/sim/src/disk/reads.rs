@@ -5,6 +5,7 @@ use synod_types::Seqno;
 use synod_types::boundary::{EntryKind, LedgerRange, LogRecord};
 
 use super::Disk;
+use crate::falsify::place_to_change;
 
 impl Disk {
     pub(super) fn read(&mut self, range: LedgerRange) -> Result<Vec<LogRecord>, String> {
@@ -48,7 +49,7 @@ impl Disk {
             _ => {
                 let Some(record) = records.last_mut().filter(|record| !record.payload.is_empty()) else { return };
                 let mut payload = record.payload.to_vec();
-                let at = self.prng.index(payload.len());
+                let at = place_to_change(&mut self.prng, payload.len());
                 payload[at] ^= 1 << self.prng.below(8);
                 record.payload = payload.into();
             }
