@@ -14,6 +14,7 @@ use synod_types::{
     View,
 };
 
+use crate::acks::{Acks, drop_answer, drop_included};
 use crate::admit::{Admitted, Standing};
 use crate::clock::Clock;
 use crate::config::{APPENDS_IN_FLIGHT_MAX, Config, ConfigError, MESSAGE_ENTRIES_BYTES_MAX, Ticks};
@@ -36,6 +37,7 @@ pub struct Consensus {
     pub(crate) raw: RawNode<LogStorage>,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) gate: SyncGate,
+    pub(crate) acks: Acks,
     pub(crate) reads: Reads,
     /// What was told last, so that only changes are.
     pub(crate) told_role: (Role, View, Option<NodeId>),
@@ -187,6 +189,7 @@ impl Consensus {
             configuration,
             effects: VecDeque::new(),
             gate: SyncGate::default(),
+            acks: Acks::default(),
             reads: Reads::new(config.id, incarnation, ticks.heartbeat),
             told_role: (Role::Follower, vote.view, None),
             told_vote: vote,
@@ -356,8 +359,12 @@ impl Consensus {
             return Err(StaleAdmission);
         }
         if let Some(message) = admitted.message {
+            let is_announcement = self.acks.is_announcement(self.raw.raft.term, &message);
             // The engine's errors are dropped proposals and unknown senders, and neither is admitted.
             self.raw.step(message).expect("an admitted message is one that the engine takes");
+            if is_announcement {
+                drop_answer(&mut self.raw.raft.msgs);
+            }
             self.settle();
         }
         Ok(())
@@ -367,8 +374,9 @@ impl Consensus {
     ///
     /// A number that no append has, or that was told before, changes nothing.
     pub fn persisted(&mut self, number: u64) {
-        let Some((last, messages)) = self.gate.synced(number) else { return };
+        let Some((last, mut messages)) = self.gate.synced(number) else { return };
         self.raw.on_persist_ready(last);
+        drop_included(&mut messages);
         self.send_synced(&messages);
         self.settle();
     }
@@ -410,6 +418,7 @@ impl Consensus {
 
     /// The channel to `node` broke: what was on its way may be lost, so a leader probes again.
     pub fn unreachable(&mut self, node: NodeId) {
+        self.acks.unreachable(node);
         self.raw.report_unreachable(node.0);
         self.settle();
     }

@@ -70,6 +70,7 @@
 //!
 //! The engine is `raft` 0.7.0; where a comment says what the engine does, it names the function.
 
+mod acks;
 mod admit;
 mod clock;
 mod config;

@@ -149,6 +149,7 @@ impl Consensus {
     fn send(&mut self, messages: &[Message]) {
         let mut shared: Option<(&Message, Bytes)> = None;
         for message in messages {
+            self.acks.sent(message);
             let bytes = match &shared {
                 Some((other, bytes)) if same_append(other, message) => bytes.clone(),
                 _ => {

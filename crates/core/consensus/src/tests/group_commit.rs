@@ -61,9 +61,31 @@ fn a_follower_acknowledges_several_appends_at_once_when_one_sync_covers_them() {
     follower.persisted(u64::MAX);
     assert_eq!(effects(follower), [], "no append has this number");
     follower.persisted(numbers[1]);
-    assert_eq!(sends(&effects(follower)).len(), 2);
+    assert_eq!(sends(&effects(follower)).len(), 1, "the last says all");
     follower.persisted(numbers[0]);
     assert_eq!(effects(follower), [], "it was covered by the other");
+}
+
+#[test]
+fn a_commit_that_is_told_by_itself_is_not_answered_unless_it_is_told_again() {
+    let (mut joined, leader, others) = Joined::elected(3);
+    let follower = others[0];
+    joined.propose(leader, b"block");
+    let at_once = effects(joined.node(leader));
+    joined.node(leader).persisted(number(&at_once).unwrap());
+    let (_, block) = sends(&at_once).into_iter().find(|(to, _)| *to == follower).unwrap();
+    let theirs = deliver(&mut joined, leader, follower, &block);
+    joined.node(follower).persisted(number(&theirs).unwrap());
+    let acks = sends(&effects(joined.node(follower)));
+    let told = deliver(&mut joined, follower, leader, &acks[0].1);
+    let (_, announcement) =
+        sends(&told).into_iter().find(|(to, _)| *to == follower).expect("nothing else is under way");
+
+    let committed = deliver(&mut joined, leader, follower, &announcement);
+    assert!(committed.iter().any(|effect| matches!(effect, Effect::Committed { .. })), "{committed:?}");
+    assert_eq!(sends(&committed), []);
+    let again = deliver(&mut joined, leader, follower, &announcement);
+    assert_eq!(sends(&again).len(), 1, "the acknowledgement may have been lost");
 }
 
 #[test]
