@@ -124,7 +124,10 @@ pub fn execute(worker: &mut Worker, calls: &[(AdapterId, &str)]) -> Executed {
 pub fn apply(worker: &mut Worker, executed: &Executed) {
     let write_sets: Vec<_> = executed.outcomes.iter().filter_map(|outcome| outcome.write_set.clone()).collect();
     if !write_sets.is_empty() {
-        tell(worker, ToWorker::Apply(Apply::from_encoded(executed.env.first_seqno, &write_sets).expect("a worker wrote them")));
+        tell(
+            worker,
+            ToWorker::Apply(Apply::from_encoded(executed.env.first_seqno, &write_sets).expect("a worker wrote them")),
+        );
     }
 }
 
