@@ -95,13 +95,14 @@ impl World {
 
     /// Checks that a block of this leader says of itself what its calls were told; returns what an entry is, without
     /// its signatures.
-    fn check_block(&self, node: NodeId, record: &LogRecord) -> Checked<u64> {
+    fn check_block(&mut self, node: NodeId, record: &LogRecord) -> Checked<u64> {
         if record.kind == EntryKind::Engine {
             return Ok(0);
         }
         let block = SealedBlock::from_shared(&record.payload)
             .map_err(|error| Violation { claim: "nodes file blocks", seen: format!("node {node}: {error}") })?;
         let header = &block.header;
+        self.latest_block = self.latest_block.max(header.time);
         let executes = self.sites[&node].process.as_ref().and_then(|process| process.executes);
         if header.signer != node && header.time > self.sites[&node].clock.shows(self.now).after(BLOCK_TIME_AHEAD_MAX) {
             let seen = format!("node {node}, entry {}, made by node {}", record.index, header.signer);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use synod_node::Role;
-use synod_types::NodeId;
+use synod_types::{NodeId, Time};
 
 use crate::check::audit::Audit;
 use crate::check::{Checked, violated};
@@ -92,10 +92,12 @@ impl World {
         }
     }
 
-    /// Whose clock is so far behind another's that it would refuse what that one orders has it set forward.
+    /// Whose clock is so far behind another's, or behind a block, that it would refuse what is ordered has it set
+    /// forward. Without that a network whose blocks come from a clock that was wrong waits until the right ones have
+    /// caught up.
     fn set_clocks_right(&mut self) -> Checked {
         let now = self.now;
-        let fastest = self.sites.values().map(|site| site.clock.shows(now)).max().expect("a cluster has a node");
+        let fastest = self.sites.values().map(|site| site.clock.shows(now)).fold(self.latest_block, Time::max);
         for node in self.consortium.nodes.clone() {
             let behind = fastest.since(self.sites[&node].clock.shows(now));
             if behind > CLOCKS_APART_MAX {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use synod_node::{Answer, Event, Refusal, Role};
 use synod_types::boundary::LogRecord;
-use synod_types::{NodeId, TxId};
+use synod_types::{NodeId, Time, TxId};
 
 use crate::check::history::History;
 use crate::check::truth::Truth;
@@ -40,6 +40,8 @@ pub struct World {
     pub(crate) node_seeds: Prng,
     pub(crate) tokens: u64,
     pub(crate) healed_at: Option<Instant>,
+    /// The latest time of any block that a node has filed.
+    pub(crate) latest_block: Time,
 }
 
 /// Something that will happen.
@@ -132,6 +134,7 @@ impl World {
             node_seeds: Prng::new(seed, "nodes"),
             tokens: 0,
             healed_at: None,
+            latest_block: Time(0),
             consortium,
             swarm,
         };
