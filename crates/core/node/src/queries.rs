@@ -74,7 +74,8 @@ impl Node {
         }
         let view = self.history.view(seqno).expect("what is neither in a layer nor committed was forgotten");
         let deadline = waiting.deadline;
-        let purpose = Purpose::Retry { waiting: Box::new(waiting), key };
+        // It was done: a refusal to look it up must not say that nothing was.
+        let purpose = Purpose::Retry { waiting: Box::new(waiting.into_doubt()), key };
         self.read_for_client(ClientRead { txid: TxId::new(view, seqno), purpose, deadline });
     }
 

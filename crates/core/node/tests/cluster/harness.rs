@@ -287,12 +287,17 @@ impl Cluster {
         self.run_until(|cluster| cluster.query_answers.remove(&token))
     }
 
-    /// Asks all `queries` at once, and waits for all answers; they come in the order of the questions.
-    pub fn query_many(&mut self, node: NodeId, queries: &[Query]) -> Vec<Result<QueryAnswer, Refusal>> {
+    /// Asks all `queries` at once.
+    pub fn ask_many(&mut self, node: NodeId, queries: &[Query]) {
         for query in queries {
             let token = self.next_token();
             self.events.push_back((node, Event::Query { token, query: *query }));
         }
+    }
+
+    /// Asks all `queries` at once, and waits for all answers; they come in the order of the questions.
+    pub fn query_many(&mut self, node: NodeId, queries: &[Query]) -> Vec<Result<QueryAnswer, Refusal>> {
+        self.ask_many(node, queries);
         self.run_until(|cluster| (cluster.query_answers.len() == queries.len()).then_some(()));
         std::mem::take(&mut self.query_answers).into_values().collect()
     }

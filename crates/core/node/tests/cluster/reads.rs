@@ -22,6 +22,19 @@ fn many_receipts_are_read_few_at_a_time_and_what_is_too_much_is_refused() {
     }
 }
 
+#[test]
+fn a_retry_that_finds_no_room_to_be_looked_up_is_not_told_that_nothing_was_done() {
+    let mut cluster = Cluster::new(1);
+    let leader = cluster.run_until_leader();
+    let first = cluster.write(leader, 1, put(7, "done")).unwrap();
+    let receipts = vec![Query::Receipt(first.txid); CLIENT_READS_AT_ONCE_MAX + CLIENT_READS_WAITING_MAX];
+    cluster.ask_many(leader, &receipts);
+    cluster.submit(leader, u64::MAX, 1, put(7, "done"));
+    assert_eq!(cluster.answer(u64::MAX), Err(Refusal::NoLeader));
+    cluster.run_idle();
+    assert_eq!(cluster.write(leader, 1, put(7, "done")), Ok(first));
+}
+
 /// No leader is heard, so the engine never confirms the read.
 #[test]
 fn a_linearizable_read_without_a_leader_is_refused_in_time_and_others_are_served_later() {
