@@ -1,8 +1,9 @@
 //! Channels between nodes: one TLS connection for each pair, for both directions.
 //!
-//! The node with the lower id dials the one with the higher id, so that there is never a question
+//! The node with the higher id dials the one with the lower id, so that there is never a question
 //! which of two connections counts; it tries again with growing pauses for as long as it runs. A
-//! connection that a dialler makes anew replaces the one before it.
+//! connection that a dialler makes anew replaces the one before it. A node that joins has the highest
+//! id of all: it dials everyone, and nobody has to be told its address first.
 //!
 //! ```text
 //! frame: size u32 little-endian, at most PEER_MESSAGE_BYTES_MAX, then so many bytes; size 0 is a sign of life
@@ -67,12 +68,12 @@ impl Peers {
 
     /// The nodes that this one dials.
     pub fn to_dial(&self) -> impl Iterator<Item = NodeId> {
-        self.links.keys().copied().filter(|other| self.own < *other)
+        self.links.keys().copied().filter(|other| *other < self.own)
     }
 
     /// Whether `other` is a node that dials this one.
     pub fn may_dial(&self, other: NodeId) -> bool {
-        other < self.own && self.links.contains_key(&other)
+        self.own < other && self.links.contains_key(&other)
     }
 
     /// Sends a message, unless there is no connection. Never blocks.
