@@ -20,6 +20,7 @@
 //! - An answer goes out only after the block it depends on is committed, and after the worker was told.
 //! - A request id leads to at most one committed execution within the table's window.
 
+mod audit;
 mod batch;
 mod chain;
 mod clients;
@@ -48,6 +49,7 @@ mod synced;
 mod unheeded;
 mod vote_record;
 
+pub use audit::{Audit, AuditRefused, Audited};
 pub use event::{
     Action, Answer, ClientRequest, Event, Query, QueryAnswer, Refusal, Response, Role, Status, StopReason, TxStatus,
 };

@@ -6,12 +6,10 @@ use synod_crypto::{ActorKey, Certificate};
 use synod_governance::bounded::{Blob, List, Name, Note};
 use synod_governance::entries::CertificateDer;
 use synod_governance::statement::{Body, prepare};
-use synod_governance::{
-    Action, AddActor, BallotBody, Caller, Choice, Env, Pins, ProposalBody, RemoveActor, Request, Tables, execute,
-};
-use synod_kv::{State, WriteSet};
-use synod_ledger::{BlockKind, SealedBlock, open_admin};
-use synod_node::{Answer, Refusal};
+use synod_governance::{Action, AddActor, BallotBody, Choice, Pins, ProposalBody, RemoveActor, Request, Tables};
+use synod_kv::State;
+use synod_ledger::{AdminRecord, BlockKind, GovernancePublic, OpenRefused, SealedBlock, open_admin};
+use synod_node::{Answer, Audit, AuditRefused, Refusal};
 use synod_types::{ActorId, Decode, Digest, Encode, NodeId, Time};
 
 use crate::harness::{Cluster, put};
@@ -162,23 +160,47 @@ fn an_audit_of_the_ledger_comes_to_the_same_tables() {
     decide(&mut cluster, leader, (3, 4), Action::RemoveParticipant(RemoveActor { id: line.id() })).unwrap();
     cluster.run_idle();
 
-    let mut tables = State::default();
+    let mut audit = Audit::new(Some(cluster.session_keys().admin.clone()));
+    let mut audited = Vec::new();
     for record in cluster.log(leader) {
         let Ok(block) = SealedBlock::from_bytes(&record.payload) else { continue };
-        let Some(admin) = open_admin(&block, Some(&cluster.session_keys().admin)).unwrap() else { continue };
-        let writes = WriteSet::from_bytes(&admin.write_set).unwrap();
-        let header = &block.header;
-        if header.kind == BlockKind::Governance {
-            let request = synod_ledger::RequestRecord::from_shared(&admin.detail).unwrap();
-            let env = Env { network: header.network, seqno: header.first_seqno, time: header.time };
-            let actor = request.actor.id;
-            let role = Tables::new(&tables).actor(&actor).unwrap().unwrap().role;
-            let caller = Caller { actor, role, key: Digest(actor.0), valid_until: Time(u64::MAX) };
-            let asked = Request::from_bytes(&request.calls[0].input).unwrap();
-            assert_eq!(execute(&tables, &env, &caller, &asked).unwrap().writes, writes, "at {}", header.first_seqno);
-        }
-        tables.apply(&writes, header.first_seqno);
+        audited.extend(audit.block(&block).unwrap());
     }
+    let tables = audit.tables();
+    assert_eq!(audited.len(), 5, "genesis, and two proposals with a ballot each");
+    assert_eq!(audited.last().unwrap().status, Some(synod_governance::Status::Accepted));
     assert_eq!(tables.digest(), cluster.tables(leader).digest());
     assert_ne!(tables.digest(), State::default().digest());
+}
+
+#[test]
+fn an_audit_refuses_a_ledger_in_which_something_else_was_written_or_told() {
+    let mut cluster = Cluster::new(1);
+    let leader = cluster.run_until_leader();
+    let line = Organisation::new("Shipping Line", 7);
+    decide(&mut cluster, leader, (1, 2), Action::AddParticipant(line.add("Shipping Line"))).unwrap();
+    let key = cluster.session_keys().admin.clone();
+    let blocks: Vec<_> =
+        cluster.log(leader).iter().filter_map(|record| SealedBlock::from_bytes(&record.payload).ok()).collect();
+    let audit = |blocks: &[SealedBlock]| {
+        let mut audit = Audit::new(Some(key.clone()));
+        blocks.iter().try_for_each(|block| audit.block(block).map(|_| ()))
+    };
+    assert_eq!(audit(&blocks), Ok(()));
+    // The ballot without its proposal is refused where it stands, and so is a list of nodes that nobody decided.
+    let is_governance = |block: &&SealedBlock| block.header.kind == BlockKind::Governance;
+    let (genesis, ballot) = (blocks[0].clone(), blocks.iter().rfind(is_governance).unwrap().clone());
+    assert!(matches!(audit(&[genesis.clone(), ballot]), Err(AuditRefused::Refused(_))));
+    let mut told = blocks.iter().find(is_governance).unwrap().clone();
+    let public = GovernancePublic { nodes: Some(std::collections::BTreeMap::new()), ..GovernancePublic::default() };
+    told.public = public.to_bytes().into();
+    assert_eq!(audit(&[genesis.clone(), told]), Err(AuditRefused::NodesDiffer));
+    // The request as it was, and beside it what another would have written.
+    let mut written = blocks.iter().find(is_governance).unwrap().clone();
+    let record = open_admin(&written, Some(&key)).unwrap().unwrap();
+    let record = AdminRecord { write_set: synod_kv::WriteSet::default().to_bytes().into(), ..record };
+    written.admin = Bytes::new();
+    written.public = GovernancePublic { admin: Some(record), ..GovernancePublic::default() }.to_bytes().into();
+    assert_eq!(audit(&[genesis.clone(), written]), Err(AuditRefused::WritesDiffer));
+    assert_eq!(Audit::new(None).block(&genesis).unwrap_err(), AuditRefused::Open(OpenRefused::NoKey));
 }
