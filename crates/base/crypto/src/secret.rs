@@ -86,6 +86,23 @@ impl AdminKey {
         Digest(derive(&self.0, labels::CHECK_ADMIN, &[]))
     }
 
+    /// As PEM, for a file that only an auditor may read: it opens the administrative parts of the ledger and nothing
+    /// else.
+    pub fn to_pem(&self) -> String {
+        armour::encode(ADMIN_KEY_TAG, &self.0)
+    }
+
+    /// Reads what [`AdminKey::to_pem`] writes.
+    ///
+    /// # Errors
+    /// If `text` is anything else.
+    pub fn from_pem(text: &str) -> Result<Self, SecretRefused> {
+        let mut bytes = armour::decode(ADMIN_KEY_TAG, text).ok_or(SecretRefused)?;
+        let key = bytes[..].try_into().map(Self).map_err(|_| SecretRefused);
+        bytes.zeroize();
+        key
+    }
+
     pub(crate) fn vote_secret(&self, node: NodeId) -> [u8; 32] {
         derive(&self.0, labels::SEAL_VOTE, &[&node.0.to_le_bytes()])
     }
@@ -141,10 +158,11 @@ impl SessionKeys {
 }
 
 const SESSION_KEYS_TAG: &str = "SYNOD SESSION KEYS V1";
+const ADMIN_KEY_TAG: &str = "SYNOD ADMIN KEY V1";
 
-/// A text that is not session keys in PEM.
+/// A text that is not such keys in PEM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not session keys in PEM of version 1")]
+#[error("not keys of this kind in PEM of version 1")]
 pub struct SecretRefused;
 
 #[cfg(test)]
@@ -175,6 +193,18 @@ mod tests {
         for bad in ["", "abc", &shorter, &other_tag] {
             assert_eq!(SessionKeys::from_pem(bad), Err(SecretRefused), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_auditors_key_reads_back_from_pem_and_nothing_else_does() {
+        let keys = SessionKeys::generate(Epoch(7));
+        let text = keys.admin.to_pem();
+        assert_eq!(AdminKey::from_pem(&text), Ok(keys.admin.clone()));
+        let shorter = armour::encode(ADMIN_KEY_TAG, &[1; 31]);
+        for bad in ["", "abc", &shorter, &text.replace("V1", "V2"), &keys.to_pem()] {
+            assert_eq!(AdminKey::from_pem(bad), Err(SecretRefused), "{bad}");
+        }
+        assert_eq!(SessionKeys::from_pem(&text), Err(SecretRefused));
     }
 
     #[test]
