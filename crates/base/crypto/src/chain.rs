@@ -193,7 +193,7 @@ fn build_path(
     Ok(path.intermediate_certificates().map(|certificate| certificate.der().to_vec()).collect())
 }
 
-fn refused(error: webpki::Error) -> ChainRefused {
+pub(crate) fn refused(error: webpki::Error) -> ChainRefused {
     use webpki::Error;
     match error {
         Error::CertExpired { .. } => ChainRefused::Expired { whose: "the leaf's" },
@@ -213,7 +213,7 @@ fn refused(error: webpki::Error) -> ChainRefused {
     }
 }
 
-fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainRefused> {
+pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainRefused> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
         _ => Err(ChainRefused::Malformed { what: "certificate" }),

@@ -18,6 +18,7 @@ pub mod labels;
 mod seal;
 mod secret;
 mod sign;
+pub mod slot;
 pub mod statement;
 mod verify;
 pub mod x509;

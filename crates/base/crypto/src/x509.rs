@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SignatureAlgorithm,
 };
 use synod_types::{NodeId, Time};
 
 use crate::certificate::Certificate;
 use crate::sign::{ActorKey, Purpose, ServiceKey, SigningKey};
+use crate::slot::slot_name;
 use crate::verify::VerifyingKey;
 
 /// From when until when a certificate is valid, in whole seconds.
@@ -37,8 +38,8 @@ pub fn service_certificate(key: &ServiceKey, validity: Validity) -> Certificate 
     self_signed(&authority(SERVICE_NAME, validity), key)
 }
 
-/// The certificate of a node, signed by the service. `names` are the DNS names and addresses at which
-/// clients reach it.
+/// The certificate of a node, signed by the service; it names the slot as [`crate::slot`] reads it. `names` are the
+/// DNS names and addresses at which clients reach it.
 ///
 /// # Errors
 /// If a name is neither.
@@ -51,6 +52,8 @@ pub fn node_certificate(
 ) -> Result<Certificate, NameRefused> {
     let mut params = leaf(&format!("Synod node {node}"), validity);
     params.subject_alt_names = CertificateParams::new(names).map_err(|_| NameRefused)?.subject_alt_names;
+    let slot = slot_name(node).try_into().expect("digits and letters of ASCII");
+    params.subject_alt_names.push(SanType::URI(slot));
     Ok(signed(&params, key, &authority(SERVICE_NAME, validity), service))
 }
 
