@@ -91,6 +91,16 @@ pub enum Durability {
     Memory,
 }
 
+/// Who can read governance in the ledger's files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Admin {
+    /// Who has the administrative key: in a sandbox, DIR/auditor/admin.key.
+    #[default]
+    Sealed,
+    /// Everybody who has the files.
+    Public,
+}
+
 /// How to run a sandbox.
 #[derive(Debug, Args)]
 #[command(after_help = SANDBOX_EXAMPLES)]
@@ -98,9 +108,15 @@ pub struct SandboxArgs {
     /// How many nodes to run. A network of an earlier run keeps its own number.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=9))]
     pub nodes: u64,
-    /// How many members govern the network.
+    /// How many members govern the network; each is an organisation of its own. The nodes belong to them in turn.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=99))]
     pub members: u64,
+    /// How many participants transact without a vote. With 0, the network file speaks as member 1.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=99))]
+    pub participants: u64,
+    /// Who can read governance in the ledger's files. Chosen once, when the network is made.
+    #[arg(long, value_enum, default_value_t)]
+    pub admin: Admin,
     /// Where the network lies. One that an earlier run left there goes on. Without this, a temporary
     /// directory that is removed at the end.
     #[arg(long)]
@@ -361,6 +377,7 @@ mod tests {
         for line in [
             "synod sandbox",
             "synod sandbox --nodes 3 --members 3 --dir d --durability memory --exec x",
+            "synod sandbox --members 5 --participants 0 --admin public",
             "synod node run --dir d",
             "synod node status --nodes n --json",
             "synod --json node status --nodes n",

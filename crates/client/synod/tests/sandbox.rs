@@ -87,6 +87,17 @@ fn an_earlier_network_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn a_network_of_members_only_has_as_many_as_asked_for_and_speaks_as_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = "test -f \"$SYNOD_DIR/members/member-5.key\" && test ! -e \"$SYNOD_DIR/members/member-6.key\" \
+                && test ! -e \"$SYNOD_DIR/participants\" && grep -c members/member-1 \"$SYNOD_NODES\" \
+                && grep -c 'admin = \"public\"' \"$SYNOD_DIR/genesis.toml\" && synod log put --key 7 --message hello";
+    let wishes = ["--nodes", "1", "--members", "5", "--participants", "0", "--admin", "public", "--dir"];
+    let output = sandbox(&wishes).arg(dir.path()).args(["--exec", line]).output().unwrap();
+    assert_eq!(text(&output.stdout), "2\n1\n2.2\n", "{}", text(&output.stderr));
+}
+
+#[test]
 fn keys_are_readable_by_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
@@ -98,6 +109,7 @@ fn keys_are_readable_by_their_owner_alone() {
         "members/member-1.key",
         "participants/participant-1.key",
         "accounts.json",
+        "auditor/admin.key",
     ] {
         let mode = fs::metadata(dir.path().join(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");

@@ -11,34 +11,48 @@ use synod_ledger::SealedBlock;
 
 use synod_governance::Role;
 use synod_governance::document::to_toml;
+use synod_governance::entries::AdminPart;
 use synod_node::Genesis;
 use synod_types::boundary::LogRecord;
 use synod_types::chunk::{FileHeader, append_record, file_name};
 use synod_types::{Decode, Epoch, NodeId, Time};
 
-use super::layout::{Access, LEDGER, NetworkDir, SERVICE_CERTIFICATE, write};
+use super::layout::{ADMIN_KEY, Access, LEDGER, NetworkDir, SERVICE_CERTIFICATE, write};
 use crate::adapters;
 use crate::eth::{bench_accounts, dev_accounts};
 use crate::failure::{Failure, Hint};
 
-/// Makes a network of `nodes` nodes, governed by `members` members, and one participant, the gateway.
+/// Whom a new network consists of, and what it keeps to itself.
+pub struct Plan {
+    /// How many nodes; the members own them in turn.
+    pub nodes: u64,
+    /// How many members govern it, at least one.
+    pub members: u64,
+    /// How many participants transact only.
+    pub participants: u64,
+    /// Who can read governance in the ledger's files.
+    pub admin: AdminPart,
+}
+
+/// Makes a network.
 ///
 /// # Errors
 /// If a file cannot be written.
-pub fn create(dir: &NetworkDir, nodes: u64, members: u64) -> Result<(), Failure> {
+pub fn create(dir: &NetworkDir, plan: &Plan) -> Result<(), Failure> {
     let now = now();
     let validity = Validity::days(now, VALID_DAYS);
     let service = ServiceKey::generate();
     let service_certificate = service_certificate(&service, validity);
     let session_keys = SessionKeys::generate(Epoch(1));
-    let slots: Vec<_> = (1..=nodes).map(|id| (NodeId(id), NodeKey::generate())).collect();
+    let slots: Vec<_> = (1..=plan.nodes).map(|id| (NodeId(id), NodeKey::generate())).collect();
 
     let mut genesis = Genesis::new("sandbox", now).hint(MISTAKE)?;
-    let organisations = actors(dir, "member", members, validity)?;
+    genesis.constitution.network.admin = plan.admin;
+    let organisations = actors(dir, "member", plan.members, validity)?;
     for (name, certificate) in &organisations {
         genesis.add_actor(Role::Member, name, certificate).hint(MISTAKE)?;
     }
-    for (name, certificate) in actors(dir, "participant", 1, validity)? {
+    for (name, certificate) in actors(dir, "participant", plan.participants, validity)? {
         genesis.add_actor(Role::Participant, &name, &certificate).hint(MISTAKE)?;
     }
     for ((id, key), (_, owner)) in slots.iter().zip(organisations.iter().cycle()) {
@@ -67,6 +81,7 @@ pub fn create(dir: &NetworkDir, nodes: u64, members: u64) -> Result<(), Failure>
         }
         begin_ledger(&node.path().join(LEDGER), &record)?;
     }
+    write(&dir.path().join(ADMIN_KEY), session_keys.admin.to_pem().as_bytes(), Access::Secret)?;
     write(&dir.path().join("genesis.toml"), to_toml(&genesis.constitution).as_bytes(), Access::Public)?;
     write(&dir.path().join("accounts.json"), accounts().as_bytes(), Access::Secret)
 }
@@ -147,10 +162,15 @@ mod tests {
     fn a_new_network_has_every_file_and_its_ledger_verifies() {
         let dir = tempfile::tempdir().unwrap();
         let network = NetworkDir::lock(dir.path()).unwrap();
-        create(&network, 3, 2).unwrap();
-        for file in
-            ["service.crt", "genesis.toml", "accounts.json", "members/member-2.key", "participants/participant-1.crt"]
-        {
+        create(&network, &Plan { nodes: 3, members: 2, participants: 1, admin: AdminPart::Sealed }).unwrap();
+        for file in [
+            "service.crt",
+            "genesis.toml",
+            "accounts.json",
+            "members/member-2.key",
+            "participants/participant-1.crt",
+            "auditor/admin.key",
+        ] {
             assert!(dir.path().join(file).exists(), "{file}");
         }
         let name = file_name(synod_types::LogIndex(1));

@@ -7,6 +7,7 @@
 //! DIR/accounts.json     development accounts and their keys
 //! DIR/members/          member-1.crt member-1.key ...
 //! DIR/participants/     participant-1.crt participant-1.key ...
+//! DIR/auditor/admin.key opens governance in the ledgers, and nothing else
 //! DIR/node-N/           node.toml slot.key slot.crt session.key service.key service.crt ledger/ pid log
 //! ```
 //!
@@ -121,12 +122,12 @@ impl NetworkDir {
             url: format!("https://{}", place.client),
             dir: Some(format!("node-{}", node.id).into()),
         });
+        // Members may transact too: in a network of members only, the first of them does.
+        let first = ["participants/participant-1", "members/member-1"];
+        let who = first.into_iter().find(|who| self.path.join(format!("{who}.crt")).exists()).unwrap_or(first[0]);
         let file = NetworkFile {
             service_certificate: SERVICE_CERTIFICATE.into(),
-            identity: IdentityFiles {
-                certificate: "participants/participant-1.crt".into(),
-                key: "participants/participant-1.key".into(),
-            },
+            identity: IdentityFiles { certificate: format!("{who}.crt").into(), key: format!("{who}.key").into() },
             nodes: lines.collect(),
         };
         let text = serde_json::to_string_pretty(&file).expect("paths of ours are text");
@@ -210,6 +211,9 @@ fn write_whole(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
 
 /// The service's certificate, in the network's directory and in each node's.
 pub const SERVICE_CERTIFICATE: &str = "service.crt";
+
+/// The key with which an auditor opens governance, in the network's directory.
+pub const ADMIN_KEY: &str = "auditor/admin.key";
 
 /// How a node runs.
 pub const NODE_CONFIG: &str = "node.toml";

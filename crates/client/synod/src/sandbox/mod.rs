@@ -15,8 +15,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use synod_client::{Client, ClientOptions, Network};
+use synod_governance::entries::AdminPart;
 
-use crate::cli::SandboxArgs;
+use crate::cli::{Admin, SandboxArgs};
 use crate::command::node;
 use crate::failure::{Failure, Hint};
 use crate::gateway::{Gateway, Origins};
@@ -82,7 +83,7 @@ fn prepare(dir: &NetworkDir, args: &SandboxArgs) -> Result<Vec<NodeDir>, Failure
         dir.node_count()?
     } else {
         let making = output::spinner("making keys, certificates and the genesis block");
-        create::create(dir, args.nodes, args.members)?;
+        create::create(dir, &plan(args))?;
         making.finish_and_clear();
         args.nodes
     };
@@ -93,6 +94,14 @@ fn prepare(dir: &NetworkDir, args: &SandboxArgs) -> Result<Vec<NodeDir>, Failure
         ));
     }
     dir.configure(count, args)
+}
+
+fn plan(args: &SandboxArgs) -> create::Plan {
+    let admin = match args.admin {
+        Admin::Sealed => AdminPart::Sealed,
+        Admin::Public => AdminPart::Public,
+    };
+    create::Plan { nodes: args.nodes, members: args.members, participants: args.participants, admin }
 }
 
 async fn wait_until_ready(network: Network, dir: &Path, supervisor: &Supervisor) -> Result<(), Failure> {

@@ -32,7 +32,15 @@ fn as_json(dir: &NetworkDir, network: &Network, rpc_url: &str, digest: &str) -> 
         "accounts": dev_accounts().iter().map(account).collect::<Vec<_>>(),
         "dir": dir.path(),
         "network_file": dir.network_file(),
+        "members": identities(dir, "members"),
+        "participants": identities(dir, "participants"),
     })
+}
+
+/// The paths in the network's directory, without extension, of certificates and keys below `kind`/, by number.
+fn identities(dir: &NetworkDir, kind: &str) -> Vec<String> {
+    let stem = |number: u64| format!("{kind}/{}-{number}", kind.trim_end_matches('s'));
+    (1..).map(stem).take_while(|stem| dir.path().join(format!("{stem}.crt")).exists()).collect()
 }
 
 fn as_text(dir: &NetworkDir, network: &Network, rpc_url: &str, digest: &str, is_temporary: bool) -> String {
@@ -46,7 +54,16 @@ fn as_text(dir: &NetworkDir, network: &Network, rpc_url: &str, digest: &str, is_
     }
     let path = dir.path().display();
     text += &format!("\nkeys of members, participants and nodes lie in {path}\n");
+    for kind in ["members", "participants"] {
+        let names = identities(dir, kind);
+        text += &match &names[..] {
+            [] => String::new(),
+            [one] => format!("  {path}/{one}\n"),
+            [first, .., last] => format!("  {path}/{first} to {path}/{last}\n"),
+        };
+    }
     text += &format!("for other synod commands: export SYNOD_NODES={}\n", dir.network_file().display());
+    text += &format!("to govern: synod proposal list --identity {path}/members/member-1\n");
     text += match is_temporary {
         true => "stop with Ctrl-C; the directory is then removed (keep one with --dir)\n",
         false => "stop with Ctrl-C; the same command goes on from here\n",
