@@ -5,8 +5,9 @@ use synod_types::Digest;
 use crate::decide::{close_uncounted, decide};
 use crate::entries::{BallotRecord, Proposal, Source, Status};
 use crate::event::Event;
-use crate::execute::{Statement, Work, signed, signed_by_member};
+use crate::execute::{Statement, Work, signed, signed_by_member, statement_digest};
 use crate::identity::Caller;
+use crate::limits::SIGNED_BALLOT_BYTES_MAX;
 use crate::reason::Refused;
 use crate::statement::{BallotBody, StatementRefused, WithdrawalBody};
 use crate::tables::{BALLOTS, ProposalId};
@@ -15,6 +16,9 @@ pub(crate) fn vote(work: &mut Work<'_>, caller: &Caller, statement: &Statement) 
     let (ballot, member, entry) = signed_by_member::<BallotBody>(work, caller, statement)?;
     let id = ballot.proposal;
     let proposal = open_proposal(work, id, &ballot.digest)?;
+    if statement.len() > SIGNED_BALLOT_BYTES_MAX {
+        return Err(StatementRefused::Value { what: "a ballot takes 128 KiB at most" }.into());
+    }
     if ballot.counter == 0 {
         return Err(StatementRefused::Value { what: "the counter of a ballot begins at 1" }.into());
     }
@@ -27,8 +31,7 @@ pub(crate) fn vote(work: &mut Work<'_>, caller: &Caller, statement: &Statement) 
         return Err(already);
     }
 
-    let signed = Source::signed(&statement.to_shared());
-    let source = signed.ok_or(StatementRefused::Value { what: "a ballot takes 128 KiB at most" })?;
+    let source = Source::Signed(statement_digest(statement));
     let record = BallotRecord {
         choice: ballot.choice,
         counter: ballot.counter,

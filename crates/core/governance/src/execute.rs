@@ -150,6 +150,12 @@ pub(crate) fn signed_by_member<B: Body>(
     signed(work, caller, bytes)
 }
 
+/// What the tables keep of a statement: enough to tell that one is at hand which the ledger has. All of it would let
+/// the tables grow by a certificate chain with every ballot.
+pub(crate) fn statement_digest(statement: &Statement) -> Blob<32> {
+    Blob::new(synod_crypto::sha256(&[statement]).0.to_vec()).expect("a digest of this size")
+}
+
 fn revoke(work: &mut Work<'_>, caller: &Caller, crl: &Blob<CRL_BYTES_MAX>) -> Result<(), Refused> {
     let id = caller.actor;
     let entry = work.tables().actor(&id)?.ok_or(Refused::NotAnActor { id })?;

@@ -12,7 +12,6 @@ pub const VERSION: u8 = 1;
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use synod_types::{ActorId, Decode, Digest, Encode, NodeId};
 
     use crate::bounded::{Blob, List, Name, Note, Set, TextBlob};
@@ -119,8 +118,8 @@ mod tests {
         ];
         check(AutoVote { require: List::new(require).unwrap() }, "fdf7f5d9ea2357cd9875ec078fea819d");
         check(
-            RuleRecord { rule: rule(), seqno: 4, statement: Blob::new(&b"signed"[..]).unwrap() },
-            "02000000070a010200000000030004030000000400000000000000060000007369676e6564",
+            RuleRecord { rule: rule(), seqno: 4, statement: Blob::new(vec![7; 32]).unwrap() },
+            "551ba18beaca69de6afd655e2ebd48da",
         );
         let pending = PendingNodes { owner: actor(2), count: 3 };
         check(
@@ -140,9 +139,9 @@ mod tests {
             seqno: 9,
             time: 10,
             expires: Some(11),
-            statement: Blob::new(&b"signed"[..]).unwrap(),
+            statement: Blob::new(vec![7; 32]).unwrap(),
         };
-        check(proposal, "11f7891a23cbc5bd4064a665e334ebc7");
+        check(proposal, "9dadf4ce18f2d69be3d4d4e5f58aa0b6");
         let policies =
             vec![entries::PolicyCount { of: name("default"), policy: Policy::Majority, verdict: Verdict::Open }];
         let decision = Decision {
@@ -154,10 +153,10 @@ mod tests {
             reasons: List::new(vec![Note::new("because").unwrap()]).unwrap(),
         };
         check(decision, "3b37ee9f3230974d2a362d4ea5c4e15c");
-        let signed = Source::signed(&Bytes::from_static(b"signed")).unwrap();
+        let signed = Source::Signed(Blob::new(vec![7; 32]).unwrap());
         check(
             BallotRecord { choice: Choice::Reject, counter: 2, seqno: 9, source: signed },
-            "010200000000000000090000000000000000060000007369676e6564",
+            "9945194141e7cd1f67f821fd5d185305",
         );
         let standing = Source::Standing(Blob::new(vec![3; 32]).unwrap());
         check(

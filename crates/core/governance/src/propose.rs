@@ -11,7 +11,7 @@ use crate::bounded::List;
 use crate::decide::{carry_out, decide, expire_key};
 use crate::entries::{Proposal, Proposers, Role};
 use crate::event::Event;
-use crate::execute::{Statement, Work, signed};
+use crate::execute::{Statement, Work, signed, statement_digest};
 use crate::identity::Caller;
 use crate::limits::{PERIOD_SECONDS_MAX, PROPOSALS_OPEN_MAX, PROPOSALS_OPEN_PER_ACTOR_MAX};
 use crate::reason::{ActionReason, Refused};
@@ -50,7 +50,7 @@ pub(crate) fn propose(work: &mut Work<'_>, caller: &Caller, statement: &Statemen
         seqno: work.env.seqno.0,
         time: work.env.time.0,
         expires,
-        statement: statement.clone(),
+        statement: statement_digest(statement),
     };
     let subjects = subjects(work.tables(), &proposal.actions)?;
     file(work, id, &proposal, &subjects)?;

@@ -7,9 +7,9 @@ use synod_types::ActorId;
 use crate::bounded::Blob;
 use crate::entries::{BallotRecord, Proposal, RuleRecord, Source};
 use crate::event::Event;
-use crate::execute::{Statement, Work, signed_by_member};
+use crate::execute::{Statement, Work, signed_by_member, statement_digest};
 use crate::identity::Caller;
-use crate::limits::STANDING_RULES_MAX;
+use crate::limits::{SIGNED_BALLOT_BYTES_MAX, STANDING_RULES_MAX};
 use crate::reason::Refused;
 use crate::standing::{Case, StandingRule, Subject};
 use crate::statement::{RuleBody, RuleRemovalBody, StatementRefused, rule_digest};
@@ -28,8 +28,10 @@ pub(crate) fn set_rule(work: &mut Work<'_>, caller: &Caller, statement: &Stateme
         return Err(Refused::TooManyRules);
     }
     body.rule.check(work.tables())?.map_err(|why| Refused::Rule { why })?;
-    let statement = Blob::new(statement.to_shared());
-    let statement = statement.map_err(|_| StatementRefused::Value { what: "a standing rule takes 128 KiB at most" })?;
+    if statement.len() > SIGNED_BALLOT_BYTES_MAX {
+        return Err(StatementRefused::Value { what: "a standing rule takes 128 KiB at most" }.into());
+    }
+    let statement = statement_digest(statement);
     let record = RuleRecord { rule: body.rule, seqno: work.env.seqno.0, statement };
     STANDING.put(&mut work.tx, &(member, digest), &record);
     work.events.push(Event::RuleSet { member, rule: digest });

@@ -1,11 +1,10 @@
 //! Proposals, ballots and decisions, as they stay readable.
 
-use bytes::Bytes;
 use synod_types::{ActorId, Digest};
 
 use crate::actions::Action;
 use crate::bounded::{Blob, List, Name, Note};
-use crate::limits::{ACTIONS_MAX, REASONS_MAX, SIGNED_BALLOT_BYTES_MAX, STATEMENT_BYTES_MAX};
+use crate::limits::{ACTIONS_MAX, REASONS_MAX};
 use crate::macros::{record, tagged};
 use crate::policy::{Policy, Verdict};
 use crate::tally::Choice;
@@ -32,8 +31,8 @@ record! {
         /// The ledger time from which on it is closed, if ever.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub expires: Option<u64>,
-        /// What the proposer signed.
-        pub statement: Blob<STATEMENT_BYTES_MAX>,
+        /// SHA-256 of what the proposer signed, which the ledger keeps with the request.
+        pub statement: Blob<32>,
     }
 }
 
@@ -117,16 +116,9 @@ record! {
 tagged! {
     /// How a ballot came.
     pub enum Source {
-        /// The member signed it.
-        0 => Signed(Blob<SIGNED_BALLOT_BYTES_MAX>),
+        /// The member signed it: SHA-256 of the statement, which the ledger keeps with the request.
+        0 => Signed(Blob<32>),
         /// The member's standing rule voted: the digest of the rule.
         1 => Standing(Blob<32>),
-    }
-}
-
-impl Source {
-    /// What a member signed.
-    pub fn signed(statement: &Bytes) -> Option<Self> {
-        Blob::new(statement.clone()).ok().map(Self::Signed)
     }
 }

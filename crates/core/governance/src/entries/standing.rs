@@ -1,7 +1,7 @@
 //! Standing rules of members, and the limits within which they may vote.
 
 use crate::bounded::{Blob, List};
-use crate::limits::{LIST_MAX, SIGNED_BALLOT_BYTES_MAX};
+use crate::limits::LIST_MAX;
 use crate::macros::record;
 use crate::standing::{Predicate, StandingRule};
 
@@ -22,7 +22,7 @@ record! {
         pub rule: StandingRule,
         /// The seqno of the transaction that registered it.
         pub seqno: u64,
-        /// What the member signed.
-        pub statement: Blob<SIGNED_BALLOT_BYTES_MAX>,
+        /// SHA-256 of what the member signed, which the ledger keeps with the request.
+        pub statement: Blob<32>,
     }
 }
