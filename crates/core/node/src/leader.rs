@@ -91,6 +91,8 @@ impl Node {
                 return;
             }
             self.execute(now);
+            // The next block is built on the one that was just proposed.
+            self.work_off_effects(now);
         }
     }
 

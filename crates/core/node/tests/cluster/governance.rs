@@ -10,7 +10,7 @@ use synod_governance::{Action, AddActor, BallotBody, Choice, Pins, ProposalBody,
 use synod_kv::State;
 use synod_ledger::{AdminRecord, BlockKind, GovernancePublic, OpenRefused, SealedBlock, open_admin};
 use synod_node::{Answer, Audit, AuditRefused, Refusal};
-use synod_types::{ActorId, Decode, Digest, Encode, NodeId, Time};
+use synod_types::{ActorId, AdapterId, Decode, Digest, Encode, NodeId, Time};
 
 use crate::harness::{Cluster, put};
 
@@ -203,4 +203,26 @@ fn an_audit_refuses_a_ledger_in_which_something_else_was_written_or_told() {
     written.public = GovernancePublic { admin: Some(record), ..GovernancePublic::default() }.to_bytes().into();
     assert_eq!(audit(&[genesis.clone(), written]), Err(AuditRefused::WritesDiffer));
     assert_eq!(Audit::new(None).block(&genesis).unwrap_err(), AuditRefused::Open(OpenRefused::NoKey));
+}
+
+#[test]
+fn governance_requests_and_writes_that_arrive_together_are_each_done_in_their_order() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.run_until_leader();
+    let (founder, network) = (founder_of(&cluster), network(&cluster, leader));
+    let line = Organisation::new("Shipping Line", 7);
+    let other = Organisation::new("Other Line", 8);
+    let propose =
+        |nonce, line: &Organisation, name| founder.propose(network, nonce, Action::AddParticipant(line.add(name)));
+    let calls = [
+        (AdapterId::GOVERNANCE, propose(1, &line, "Shipping Line")),
+        (AdapterId::GOVERNANCE, propose(2, &other, "Other Line")),
+        (AdapterId(0), put(1, "after both")),
+        (AdapterId::GOVERNANCE, Bytes::from_static(b"\xff")),
+        (AdapterId(0), put(2, "after a refusal")),
+    ];
+    let answers = cluster.request_at_once(leader, founder.id(), &calls);
+    let seqnos: Vec<_> = answers.iter().map(|answer| answer.as_ref().unwrap().txid.seqno.0).collect();
+    assert_eq!(seqnos, [2, 3, 4, 4, 5]);
+    assert_eq!(cluster.read(leader, 2), Some("after a refusal".into()));
 }

@@ -233,6 +233,26 @@ impl Cluster {
         self.run_until(|cluster| cluster.answers.remove(&token))
     }
 
+    /// Sends requests at once, each under an id of its own, and waits for all answers.
+    pub fn request_at_once(
+        &mut self,
+        node: NodeId,
+        actor: ActorId,
+        calls: &[(AdapterId, Bytes)],
+    ) -> Vec<Result<Answer, Refusal>> {
+        let tokens: Vec<_> = calls.iter().map(|_| self.next_token()).collect();
+        let request = |(token, (adapter, call)): (&u64, &(AdapterId, Bytes))| ClientRequest {
+            token: *token,
+            actor,
+            request_id: RequestId(u128::from(*token).to_le_bytes()),
+            adapter: *adapter,
+            calls: vec![call.clone()],
+        };
+        let requests = tokens.iter().zip(calls).map(request).collect();
+        self.events.push_back((node, Event::Requests(requests)));
+        tokens.into_iter().map(|token| self.run_until(|cluster| cluster.answers.remove(&token))).collect()
+    }
+
     /// The governance tables as committed at a node.
     pub fn tables(&self, node: NodeId) -> synod_kv::State {
         self.machines[&node].node.as_ref().unwrap().government().committed().clone()
