@@ -16,7 +16,7 @@ use synod_kv::{EntryRefused, State, WriteSet};
 use synod_ledger::{
     AdminRecord, BlockKind, GovernancePublic, OpenRefused, RequestRecord, SealedBlock, check_genesis, open_admin,
 };
-use synod_types::{ActorId, Decode, DecodeError, Digest, Encode, NodeId, Time, TxId};
+use synod_types::{ActorId, AdapterId, Decode, DecodeError, Digest, Encode, NodeId, Time, TxId};
 
 use crate::government::kind;
 
@@ -56,8 +56,8 @@ pub enum AuditRefused {
     /// The tables cannot be read with this version.
     #[error("the governance tables are not those of this version")]
     Tables(#[from] EntryRefused),
-    /// There is no administrative part where there must be one.
-    #[error("the block has no administrative part")]
+    /// There is no governance request where there must be one.
+    #[error("the block holds no governance request")]
     Missing,
     /// The genesis block writes something else than its constitution.
     #[error("the genesis block writes something else than a constitution")]
@@ -130,41 +130,61 @@ impl Audit {
     }
 
     fn governance(&mut self, block: &SealedBlock) -> Result<Audited, AuditRefused> {
-        let (header, admin) = (&block.header, self.open(block)?);
-        let record = RequestRecord::from_shared(&admin.detail)?;
-        let [call] = &record.calls[..] else { return Err(AuditRefused::Missing) };
-        let request = Request::from_bytes(&call.input)?;
-        let actor = record.actor.id;
-        let role = Tables::new(&self.tables).actor(&actor)?.ok_or(AuditRefused::Actor { actor })?.role;
-        if record.actor.kind != kind(role) as u8 {
-            return Err(AuditRefused::Actor { actor });
-        }
-        let env = Env { network: header.network, seqno: header.first_seqno, time: header.time };
-        // The session had proved the actor's key; every statement is signed besides.
-        let caller = Caller { actor, role, key: Digest(actor.0), valid_until: Time(u64::MAX) };
-        let outcome = execute(&self.tables, &env, &caller, &request).map_err(refused)?;
-        if outcome.writes.to_bytes() != admin.write_set {
-            return Err(AuditRefused::WritesDiffer);
-        }
-        let before = node_keys(&self.tables)?;
-        self.tables.apply(&outcome.writes, header.first_seqno);
-        let after = node_keys(&self.tables)?;
-        if GovernancePublic::from_bytes(&block.public)?.nodes != (before != after).then_some(after) {
-            return Err(AuditRefused::NodesDiffer);
-        }
-        Ok(Audited {
-            txid: TxId::new(header.view, header.first_seqno),
-            time: header.time,
-            asked: Some((actor, request)),
-            events: outcome.events,
-            proposal: outcome.proposal,
-            status: outcome.status,
-        })
+        let (audited, tables) = carry_out_again(&self.tables, block, &self.open(block)?)?;
+        self.tables = tables;
+        Ok(audited)
     }
 
     fn open(&self, block: &SealedBlock) -> Result<AdminRecord, AuditRefused> {
         open_admin(block, self.key.as_ref())?.ok_or(AuditRefused::Missing)
     }
+}
+
+/// Carries the request of a governance block, whose administrative part is `admin`, out on the tables before it; returns
+/// what came of it, and the tables after it.
+///
+/// # Errors
+/// If the block says that anything else came of it.
+pub fn carry_out_again(
+    tables: &State,
+    block: &SealedBlock,
+    admin: &AdminRecord,
+) -> Result<(Audited, State), AuditRefused> {
+    let header = &block.header;
+    let record = RequestRecord::from_shared(&admin.detail)?;
+    let (AdapterId::GOVERNANCE, [call]) = (record.adapter, &record.calls[..]) else {
+        return Err(AuditRefused::Missing);
+    };
+    let request = Request::from_bytes(&call.input)?;
+    let actor = record.actor.id;
+    let role = Tables::new(tables).actor(&actor)?.ok_or(AuditRefused::Actor { actor })?.role;
+    if record.actor.kind != kind(role) as u8 {
+        return Err(AuditRefused::Actor { actor });
+    }
+    let env = Env { network: header.network, seqno: header.first_seqno, time: header.time };
+    // The session had proved who asks; every statement is signed besides.
+    let caller = Caller { actor, role, key: Digest(actor.0), valid_until: Time(u64::MAX) };
+    let outcome = execute(tables, &env, &caller, &request).map_err(refused)?;
+    if outcome.writes.to_bytes() != admin.write_set {
+        return Err(AuditRefused::WritesDiffer);
+    }
+    let mut after = tables.clone();
+    after.apply(&outcome.writes, header.first_seqno);
+    let public = GovernancePublic::from_bytes(&block.public)?;
+    let (nodes_before, nodes) = (node_keys(tables)?, node_keys(&after)?);
+    // No action changes the service's key.
+    if public.nodes != (nodes_before != nodes).then_some(nodes) || public.service.is_some() {
+        return Err(AuditRefused::NodesDiffer);
+    }
+    let audited = Audited {
+        txid: TxId::new(header.view, header.first_seqno),
+        time: header.time,
+        asked: Some((actor, request)),
+        events: outcome.events,
+        proposal: outcome.proposal,
+        status: outcome.status,
+    };
+    Ok((audited, after))
 }
 
 fn refused(refused: Refused) -> AuditRefused {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use synod_governance::Event;
+use synod_kv::State;
 use synod_ledger::{Content, SealedBlock, Tip};
 use synod_types::boundary::LogRecord;
 use synod_types::{Digest, LogIndex, View};
 use synod_worker::Apply;
 
-use crate::governing::Governed;
+use crate::governing::Governance;
 use crate::requests::ageing;
 use crate::synced::LogEnd;
 
@@ -36,14 +38,16 @@ pub struct Position {
     pub block: Option<Arc<SealedBlock>>,
     /// What the block holds, opened as it was checked; none for a block that this node sealed, or without transactions.
     pub content: Option<Arc<Readable>>,
-    /// The governance transaction that the block holds; its content is then that of its request.
-    pub governed: Option<Arc<Governed>>,
+    /// What the governance transaction did, if the block is of one; its content is then that of the request.
+    pub events: Option<Arc<[Event]>>,
+    /// The governance tables after the entry.
+    pub tables: State,
     /// The time by which request ids age, from the first entry to this one. See [`ageing`].
     pub age: Duration,
 }
 
 impl Position {
-    /// The genesis block, which leaves `tip`.
+    /// The genesis block, which leaves `tip`; its tables are not read yet.
     pub fn genesis(tip: Tip, record: LogRecord, block: SealedBlock) -> Self {
         Self {
             tip,
@@ -51,16 +55,24 @@ impl Position {
             record,
             block: Some(Arc::new(block)),
             content: None,
-            governed: None,
+            events: None,
+            tables: State::default(),
             age: Duration::ZERO,
         }
     }
 
-    /// An entry that leaves `tip`, checked on `parent`.
+    /// An entry that leaves `tip`, checked on `parent`, whose governance tables it leaves as they are.
     pub fn after(parent: &Self, tip: Tip, record: LogRecord, block: Option<SealedBlock>) -> Self {
         let age = parent.age + ageing(&parent.tip, &tip);
         let block = block.map(Arc::new);
-        Self { tip, parent_chain: parent.tip.chain, record, block, content: None, governed: None, age }
+        let (parent_chain, tables) = (parent.tip.chain, parent.tables.clone());
+        Self { tip, parent_chain, record, block, content: None, events: None, tables, age }
+    }
+
+    /// The same, with what the governance transaction in its block leaves.
+    #[must_use]
+    pub fn governed(self, governance: Governance) -> Self {
+        Self { tables: governance.tables, events: Some(governance.events.into()), ..self }
     }
 
     /// Whether this is `record`, checked on `parent`.

@@ -1,8 +1,9 @@
 //! What goes into a node and what comes out.
 
 use bytes::Bytes;
+use synod_kv::State;
 use synod_types::boundary::{Append, LedgerRange, LogRecord, Restart, Ticket};
-use synod_types::{ActorId, AdapterId, NodeId, RequestId, TxId, Untrusted, View};
+use synod_types::{ActorId, AdapterId, NodeId, RequestId, Time, TxId, Untrusted, View};
 use synod_worker::{Executed, Reply, ToWorker};
 
 /// Something that happened, with the time at which it is handled as an argument of its own.
@@ -191,11 +192,26 @@ pub enum Action {
     },
     /// This transaction and all before it are committed, and the worker was told.
     Committed(TxId),
+    /// The transaction that was just said to be committed is one of governance. Its request is answered afterwards.
+    Governed(Governed),
     /// The node stops for good; nothing comes after this.
     Stop {
         /// Why. Holds nothing private.
         reason: StopReason,
     },
+}
+
+/// A committed governance transaction.
+#[derive(Clone)]
+pub struct Governed {
+    /// Its id.
+    pub txid: TxId,
+    /// Its ledger time.
+    pub time: Time,
+    /// The governance tables after it.
+    pub state: State,
+    /// What it did, in order.
+    pub events: Vec<synod_governance::Event>,
 }
 
 /// The answer to a [`ClientRequest`].

@@ -136,7 +136,6 @@ impl Node {
     pub(crate) fn commit_block(&mut self, position: &Position) {
         let upto = TxId::new(position.tip.tx_view, position.tip.seqno);
         let layer = self.layers.commit(position.record.index);
-        self.commit_governed(position);
         if layer.is_none() {
             let Readable { content, apply } = readable(position);
             self.note_requests(position, content);
@@ -146,6 +145,7 @@ impl Node {
         self.requests.forget(position.age);
         self.actions.push_back(Action::Worker(ToWorker::Commit { upto: upto.seqno }));
         self.actions.push_back(Action::Committed(upto));
+        self.commit_governed(position);
         if let Some(layer) = layer {
             for done in layer.requests {
                 for waiting in done.waiting {

@@ -2,48 +2,47 @@
 //!
 //! A request to [`AdapterId::GOVERNANCE`] holds one call, an encoded [`Request`]. The leader carries it out on the tables
 //! at the tip, so that what was decided holds from the very next transaction on. What it writes lies in the block's
-//! administrative part, beside the request itself and its answer: a retry is answered from there, and an audit carries
-//! the request out again.
+//! administrative part, beside the request itself and its answer: a retry is answered from there. Every other node
+//! carries the request out again before it acknowledges the block, and so does an audit: the tables are what members
+//! decided, whatever their leader says.
 //!
 //! The worker knows nothing of governance; so that its seqnos agree it is given an empty write set for each.
 
 use bytes::Bytes;
 use synod_crypto::VerifyingKey;
-use synod_governance::{Caller, Env, NodeEntry, Outcome, Refused, Request, Role, Status, Tables, execute};
+use synod_governance::{Caller, Env, Event, NodeEntry, Outcome, Refused, Request, Role, Status, Tables, execute};
 use synod_kv::{State, WriteSet};
 use synod_ledger::{ActorRecord, AdminRecord, CallRecord, Content, RequestRecord, SignerChange};
 use synod_types::{AdapterId, Decode, DecodeError, Digest, Encode, NodeId, Time, TxId};
 use synod_worker::{ActorFacts, ActorKind, Apply, Reply, ToWorker};
 
 use crate::chain::Position;
-use crate::event::{Action, Answer, ClientRequest, Refusal};
+use crate::event::{Action, Answer, ClientRequest, Governed, Refusal};
 use crate::inbox::Waiting;
 use crate::layers::{Done, Layer};
 use crate::node::Node;
 use crate::requests::Known;
 
-/// A governance transaction as its block holds it.
-#[derive(Clone, Debug)]
-pub struct Governed {
-    /// What it writes into the governance tables.
-    pub writes: WriteSet,
-    /// The request in the form of an application's, with one call that writes nothing that the worker knows.
-    pub content: Content,
+/// The request of a governance block in the form of an application's, with one call that writes nothing that the
+/// worker knows.
+///
+/// # Errors
+/// If the administrative part is not one of this version.
+pub fn content(admin: &AdminRecord) -> Result<Content, DecodeError> {
+    let mut request = RequestRecord::from_shared(&admin.detail)?;
+    for call in &mut request.calls {
+        call.write_set = Some(nothing());
+    }
+    Ok(Content { requests: vec![request], ..Content::default() })
 }
 
-impl Governed {
-    /// Reads the administrative part of a block.
-    ///
-    /// # Errors
-    /// If it is not one of this version.
-    pub fn read(admin: &AdminRecord) -> Result<Self, DecodeError> {
-        let mut request = RequestRecord::from_shared(&admin.detail)?;
-        for call in &mut request.calls {
-            call.write_set = Some(nothing());
-        }
-        let content = Content { requests: vec![request], ..Content::default() };
-        Ok(Self { writes: WriteSet::from_bytes(&admin.write_set)?, content })
-    }
+/// What a governance transaction leaves.
+#[derive(Clone, Debug)]
+pub struct Governance {
+    /// The tables after it.
+    pub tables: State,
+    /// What it did.
+    pub events: Vec<Event>,
 }
 
 /// The write set that the worker is given.
@@ -60,11 +59,13 @@ impl Node {
         let time = now.max(parent.tip.time);
         let env = Env { network: parent.tip.network, seqno: base.seqno.next(), time };
         let request = &waiting.request;
-        let outcome = match carry_out(self.government.state(), &env, actor, request) {
+        let before = self.government.state();
+        let outcome = match carry_out(before, &env, actor, request) {
             Ok(outcome) => outcome,
             Err(reply) => return self.answer_reader(waiting, Answer { txid: base, replies: vec![reply] }),
         };
-        let change = signer_change(self.government.state(), &outcome.writes, &env);
+        let tables = after(before, &outcome.writes, &env);
+        let change = signer_change(before, &tables);
         if change.nodes.is_some() {
             // Consensus has to follow the node list before anything else is sealed, and does not yet.
             let reply = error(
@@ -82,13 +83,15 @@ impl Node {
             detail: record(request, actor, &reply).to_bytes().into(),
         };
         let moment = synod_ledger::Moment { view, time, committed: self.history.committed().seqno };
-        let Ok(block) = self.seals.seal_governance(parent, moment, &admin, change) else {
+        let governance = Governance { tables, events: outcome.events };
+        let Ok(block) = self.seals.seal_governance(parent, moment, &admin, change, governance) else {
             return self.respond(waiting, Err(Refusal::TooLarge));
         };
         let txid = TxId::new(view, env.seqno);
         self.requests.push(block.age, [(key, known(txid))]);
+        let tables = block.tables.clone();
         let index = self.propose(block);
-        self.government.push(index, &outcome.writes, env.seqno).expect("governance reads what it has written");
+        self.government.push(index, tables).expect("governance reads what it has written");
         let apply = Apply { first_seqno: env.seqno, write_sets: [WriteSet::default()].into() };
         self.actions.push_back(Action::Worker(ToWorker::Apply(apply)));
         let done = Done { key, answer: Ok(Answer { txid, replies: vec![reply] }), waiting: vec![waiting] };
@@ -97,22 +100,30 @@ impl Node {
 
     /// A governance block of another node becomes a layer.
     pub(crate) fn note_governed(&mut self, position: &Position) {
-        let Some(governed) = &position.governed else { return };
-        let pushed = self.government.push(position.record.index, &governed.writes, position.tip.seqno);
-        pushed.expect("the leader's enclave has read the tables after this block");
+        if position.events.is_some() {
+            let pushed = self.government.push(position.record.index, position.tables.clone());
+            pushed.expect("governance wrote these tables here, when the block was checked");
+        }
     }
 
-    /// A governance block is committed.
+    /// A block is committed; a governance block's tables are in force for whoever reads, and its events are told.
     pub(crate) fn commit_governed(&mut self, position: &Position) {
-        if !self.government.commit(position.record.index) && position.governed.is_some() {
+        self.seals.note_keys(&position.tip);
+        let Some(events) = &position.events else { return };
+        if !self.government.commit(position.record.index) {
             self.note_governed(position);
             self.government.commit(position.record.index);
         }
-        self.seals.note_keys(&position.tip);
+        self.actions.push_back(Action::Governed(Governed {
+            txid: TxId::new(position.tip.tx_view, position.tip.seqno),
+            time: position.tip.time,
+            state: self.government.committed().clone(),
+            events: events.to_vec(),
+        }));
     }
 }
 
-/// Carries a request out on the tables.
+/// Carries a request out on the tables. Others carry it out again: see [`crate::audit`].
 fn carry_out(state: &State, env: &Env, actor: ActorFacts, request: &ClientRequest) -> Result<Outcome, Reply> {
     let [call] = &request.calls[..] else { return Err(malformed()) };
     let asked = Request::from_bytes(call).map_err(|_| malformed())?;
@@ -120,17 +131,21 @@ fn carry_out(state: &State, env: &Env, actor: ActorFacts, request: &ClientReques
         ActorKind::Member => Role::Member,
         ActorKind::Participant => Role::Participant,
     };
-    // The session has proved the actor's own key, and that it is valid now.
+    // The session has proved who it is, and that it may speak now.
     let caller = Caller { actor: actor.id, role, key: Digest(actor.id.0), valid_until: Time(u64::MAX) };
     execute(state, env, &caller, &asked).map_err(|refused| refusal(&refused))
 }
 
-/// Who signs after this transaction, if it changes that.
-fn signer_change(state: &State, writes: &WriteSet, env: &Env) -> SignerChange {
+fn after(state: &State, writes: &WriteSet, env: &Env) -> State {
     let mut after = state.clone();
     after.apply(writes, env.seqno);
-    let nodes = |state: &State| Tables::new(state).nodes().expect("the tables were read to carry out the request");
-    let (before, after) = (nodes(state), nodes(&after));
+    after
+}
+
+/// Who signs after this transaction, if it changes that.
+fn signer_change(before: &State, after: &State) -> SignerChange {
+    let nodes = |state: &State| Tables::new(state).nodes().expect("governance has read and written the tables");
+    let (before, after) = (nodes(before), nodes(after));
     let keys = |(id, node): (NodeId, NodeEntry)| {
         let key = VerifyingKey::from_spki_der(&node.public_key);
         key.map(|key| (id, key)).ok()
@@ -201,3 +216,7 @@ const fn status_name(status: Status) -> &'static str {
         Status::Expired => "Expired",
     }
 }
+
+#[cfg(test)]
+#[path = "governing_tests.rs"]
+mod tests;

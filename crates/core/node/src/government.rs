@@ -35,16 +35,17 @@ impl Government {
     /// # Errors
     /// If an entry is not one of the tables'.
     pub fn begin(writes: &WriteSet) -> Result<Self, EntryRefused> {
-        Ok(Self { committed: View::default().after(writes, Seqno(1))?, layers: Vec::new() })
+        let mut state = State::default();
+        state.apply(writes, Seqno(1));
+        Ok(Self { committed: View::of(state)?, layers: Vec::new() })
     }
 
-    /// Takes in a governance block that is not committed yet.
+    /// Takes in the tables after a governance block that is not committed yet.
     ///
     /// # Errors
     /// If an entry is not one of the tables'.
-    pub fn push(&mut self, index: LogIndex, writes: &WriteSet, seqno: Seqno) -> Result<(), EntryRefused> {
-        let next = self.tip().after(writes, seqno)?;
-        self.layers.push((index, next));
+    pub fn push(&mut self, index: LogIndex, state: State) -> Result<(), EntryRefused> {
+        self.layers.push((index, View::of(state)?));
         Ok(())
     }
 
@@ -103,9 +104,7 @@ impl Government {
 }
 
 impl View {
-    fn after(&self, writes: &WriteSet, seqno: Seqno) -> Result<Self, EntryRefused> {
-        let mut state = self.state.clone();
-        state.apply(writes, seqno);
+    fn of(state: State) -> Result<Self, EntryRefused> {
         let tables = Tables::new(&state);
         let facts = |id, role| (id, ActorFacts { id, kind: kind(role) });
         let actors = tables.actors()?.into_iter().map(|(id, actor)| facts(id, actor.role)).collect();
@@ -154,9 +153,14 @@ mod tests {
 
         let digest = |government: &Government| (government.state().digest(), government.committed().digest());
         let before = digest(&government);
-        let other = genesis.constitution.genesis_writes(Time(1)).unwrap();
-        government.push(LogIndex(5), &other, Seqno(7)).unwrap();
-        government.push(LogIndex(6), &other, Seqno(8)).unwrap();
+        let other = |seqno| {
+            let mut state = government.state().clone();
+            state.apply(&genesis.constitution.genesis_writes(Time(1)).unwrap(), Seqno(seqno));
+            state
+        };
+        let (fifth, sixth) = (other(7), other(8));
+        government.push(LogIndex(5), fifth).unwrap();
+        government.push(LogIndex(6), sixth).unwrap();
         assert_eq!(digest(&government).1, before.1);
         government.truncate(LogIndex(6));
         assert!(!government.commit(LogIndex(4)) && government.commit(LogIndex(5)) && !government.commit(LogIndex(5)));

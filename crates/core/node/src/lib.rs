@@ -51,7 +51,8 @@ mod vote_record;
 
 pub use audit::{Audit, AuditRefused, Audited};
 pub use event::{
-    Action, Answer, ClientRequest, Event, Query, QueryAnswer, Refusal, Response, Role, Status, StopReason, TxStatus,
+    Action, Answer, ClientRequest, Event, Governed, Query, QueryAnswer, Refusal, Response, Role, Status, StopReason,
+    TxStatus,
 };
 pub use genesis::{Genesis, GenesisRefused, adapters_named};
 pub use inbox::{PATIENCE, WAITING_BYTES_MAX, WAITING_REQUESTS_MAX};

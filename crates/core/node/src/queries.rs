@@ -6,7 +6,7 @@ use synod_types::{LogIndex, Seqno, Time, TxId, Untrusted};
 
 use crate::event::{Action, Query, QueryAnswer, Refusal, TxStatus};
 use crate::follower::answer_of;
-use crate::governing::Governed;
+use crate::governing;
 use crate::inbox::{PATIENCE, Waiting};
 use crate::node::{Engine, Node};
 use crate::reads::{Came, ClientRead, Purpose, Whose};
@@ -136,7 +136,7 @@ impl Node {
             }
             Purpose::Retry { waiting, key } => {
                 let content = covering.and_then(|(_, opened)| match opened.admin {
-                    Some(admin) => Governed::read(&admin).ok().map(|governed| governed.content),
+                    Some(admin) => governing::content(&admin).ok(),
                     None => opened.content,
                 });
                 let mut done = content.into_iter().flat_map(|content| content.requests);

@@ -6,7 +6,7 @@ use std::fmt;
 
 use synod_types::ByteCount;
 
-use crate::event::{Action, ClientRequest, QueryAnswer};
+use crate::event::{Action, ClientRequest, Governed, QueryAnswer};
 use crate::genesis::Genesis;
 use crate::government::Government;
 use crate::peer::PeerMessage;
@@ -61,9 +61,16 @@ impl fmt::Debug for Action {
             Self::Answer { token, result } => {
                 f.debug_struct("Answer").field("token", token).field("result", result).finish()
             }
+            Self::Governed(governed) => f.debug_tuple("Governed").field(governed).finish(),
             Self::Committed(txid) => f.debug_tuple("Committed").field(txid).finish(),
             Self::Stop { reason } => f.debug_struct("Stop").field("reason", reason).finish(),
         }
+    }
+}
+
+impl fmt::Debug for Governed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Governed").field("txid", &self.txid).field("events", &self.events.len()).finish_non_exhaustive()
     }
 }
 

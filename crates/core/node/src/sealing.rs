@@ -12,8 +12,9 @@ use synod_types::boundary::{EntryKind, LogRecord};
 use synod_types::{ConfigurationChange, Decode, DecodeError, Digest, Encode, NodeId, Seqno, TxId};
 use synod_worker::{Apply, BlockEnv};
 
+use crate::audit::{AuditRefused, carry_out_again};
 use crate::chain::{Position, Readable};
-use crate::governing::Governed;
+use crate::governing::{self, Governance};
 use crate::probe::{Probe, Stage};
 use crate::vote_record::VoteRecord;
 
@@ -45,6 +46,9 @@ pub enum CheckRefused {
     /// What a transaction of the block wrote cannot be read.
     #[error("a write set of the block cannot be read")]
     WriteSet(#[source] DecodeError),
+    /// Not what comes of a governance request on the tables before it.
+    #[error("the block does not hold what its governance request leads to")]
+    Governance(#[from] AuditRefused),
     /// The record says other things of the block than its header.
     #[error("the record and the header of its block differ")]
     RecordDiffers,
@@ -126,8 +130,9 @@ impl Seals {
         moment: Moment,
         admin: &AdminRecord,
         change: SignerChange,
+        governance: Governance,
     ) -> Result<Position, BlockTooLarge> {
-        Ok(position(parent, self.sealer.governance(&parent.tip, moment, admin, change)?))
+        Ok(position(parent, self.sealer.governance(&parent.tip, moment, admin, change)?).governed(governance))
     }
 
     /// Notes the keys that are in force after a committed block.
@@ -135,8 +140,9 @@ impl Seals {
         self.keys.note(tip.signers.keys());
     }
 
-    /// Checks that `record` continues `parent`, that its signatures are right, and that what it holds can be read. So
-    /// a block that this node could not apply is refused before it is acknowledged, and opened once only.
+    /// Checks that `record` continues `parent`, that its signatures are right, that what it holds can be read, and that
+    /// governance led to what it says. So a block that this node could not apply is refused before it is acknowledged,
+    /// and opened once only.
     ///
     /// # Errors
     /// If it does not, they are not, or it cannot.
@@ -152,18 +158,21 @@ impl Seals {
                 (check(&block, &parent.tip)?, Some(block))
             }
         };
-        let parts = block.as_ref().filter(|_| record.count > 0).map(|block| self.parts(block)).transpose()?;
-        let (content, governed) = parts.map_or((None, None), |(content, governed)| (Some(content), governed));
-        Ok(Position { content, governed, ..Position::after(parent, tip, record.clone(), block) })
+        let position = Position::after(parent, tip, record.clone(), block);
+        match position.block.clone().filter(|_| record.count > 0) {
+            Some(block) => self.opened(&block, parent, position),
+            None => Ok(position),
+        }
     }
 
-    fn parts(&self, block: &SealedBlock) -> Result<(Arc<Readable>, Option<Arc<Governed>>), CheckRefused> {
+    /// The position with what its block holds.
+    fn opened(&self, block: &SealedBlock, parent: &Position, position: Position) -> Result<Position, CheckRefused> {
         let opened = open(block, self.sealer.keys())?;
-        let (content, governed) = match (opened.content, opened.admin) {
+        let (content, governance) = match (opened.content, opened.admin) {
             (Some(content), _) => (content, None),
             (None, Some(admin)) => {
-                let governed = Governed::read(&admin)?;
-                (governed.content.clone(), Some(Arc::new(governed)))
+                let (audited, tables) = carry_out_again(&parent.tables, block, &admin)?;
+                (governing::content(&admin)?, Some(Governance { tables, events: audited.events }))
             }
             (None, None) => return Err(CheckRefused::WithoutContent),
         };
@@ -172,7 +181,11 @@ impl Seals {
         if apply.write_sets.len() != block.header.count as usize {
             return Err(CheckRefused::WithoutContent);
         }
-        Ok((Arc::new(Readable { content, apply }), governed))
+        let position = Position { content: Some(Arc::new(Readable { content, apply })), ..position };
+        Ok(match governance {
+            Some(governance) => position.governed(governance),
+            None => position,
+        })
     }
 
     /// Whether a record that the host read back for a follower is the entry of this index and view. `opens_view` says

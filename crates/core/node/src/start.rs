@@ -144,12 +144,13 @@ impl Start {
         let own_key = config.node_key.verifying_key().clone();
         let keys = (config.node_key, config.service_key, config.session_keys);
         let refused = |source| StartError::Record { index: genesis.index, source };
-        let (seals, public, position) = Seals::new(id, &genesis, keys).map_err(refused)?;
+        let (seals, public, mut position) = Seals::new(id, &genesis, keys).map_err(refused)?;
         if public.keys.node(id) != Some(&own_key) || public.keys.service != *seals.service_key() {
             return Err(StartError::Credential { node: id });
         }
         let (governance, setup) = open_genesis(&seals, &public, &position).ok_or(StartError::Genesis)?;
         let government = Government::begin(&governance).map_err(|_| StartError::Genesis)?;
+        position.tables = government.committed().clone();
         let mut node = Node {
             id,
             engine: Engine::Idle,
@@ -217,7 +218,7 @@ impl Start {
         self.retained_bytes_max = Some(bytes_max);
     }
 
-    /// What the worker must be told, in order.
+    /// What the worker must be told, and what governance did after genesis, in order.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.node.poll_action()
     }

@@ -7,15 +7,16 @@ use std::thread;
 
 use bytes::Bytes;
 use synod_crypto::{NodeKey, ServiceKey, SessionKeys, sha256};
-use synod_ledger::{GenesisPublic, SealedBlock, check_genesis};
+use synod_ledger::{GenesisPublic, SealedBlock, Tip, check_genesis};
 use synod_node::{Action, Config, Event, GenesisRefused, Node, Start, StartError, Times, adapters_named};
 use synod_types::boundary::{LogRecord, Restart, ToEnclave, ToHost};
-use synod_types::{ActorId, Decode, NodeId, Untrusted};
+use synod_types::{ActorId, Decode, NodeId, TxId, Untrusted};
 use synod_worker::{AdapterKit, Worker};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::Clock;
+use crate::government::Governing;
 use crate::hub::{Hub, ToHub};
 use crate::manager::Manager;
 use crate::manager_port::ManagerPort;
@@ -204,7 +205,7 @@ where
     let unreadable = |error: E| EnclaveError::LedgerUnreadable(Box::new(error));
     let mut records = setup.records.into_iter().map(|record| record.map_err(unreadable));
     let genesis = records.next().ok_or(EnclaveError::NoGenesis)??;
-    let public = genesis.clone().check(|record| read_genesis(&record).ok_or(EnclaveError::NoGenesis))?;
+    let (public, tip) = genesis.clone().check(|record| read_genesis(&record).ok_or(EnclaveError::NoGenesis))?;
 
     let node_key = NodeKey::from_pem(&setup.slot_key).map_err(not_valid("slot's key"))?;
     let own = public.keys.nodes.iter().find(|(_, key)| *key == node_key.verifying_key());
@@ -224,12 +225,13 @@ where
     let kits = adapters_named(&setup.adapters, start.government().adapters().iter().map(String::as_str))?;
     let mut worker = Worker::new(&kits);
     let service = Service::new(worker.reader(), manager.clone(), Pools::start().map_err(EnclaveError::Thread)?);
+    let state = start.government().committed().clone();
+    service.govern(Governing { txid: TxId::new(tip.tx_view, tip.seqno), time: tip.time, state });
     replay(&mut start, &mut worker, &service);
     for record in records {
         start.push(record?)?;
         replay(&mut start, &mut worker, &service);
     }
-    service.actors.replace(start.government().actors());
     let node = start.finish(clock.now(), setup.vote)?;
     Ok(Resumed { id, node, nodes, worker, service: Arc::new(service) })
 }
@@ -243,13 +245,14 @@ fn replay(start: &mut Start, worker: &mut Worker, service: &Service) {
                 let _ = worker.handle(message);
             }
             Action::Committed(txid) => service.views.committed(txid),
+            Action::Governed(governed) => service.governed(governed),
             other => unreachable!("a node that reads its disk only tells its worker: {other:?}"),
         }
     }
 }
 
-fn read_genesis(record: &LogRecord) -> Option<GenesisPublic> {
-    check_genesis(&SealedBlock::from_bytes(&record.payload).ok()?).ok().map(|(public, _)| public)
+fn read_genesis(record: &LogRecord) -> Option<(GenesisPublic, Tip)> {
+    check_genesis(&SealedBlock::from_bytes(&record.payload).ok()?).ok()
 }
 
 fn not_valid<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl FnOnce(E) -> EnclaveError {

@@ -124,6 +124,7 @@ impl Manager {
                 Action::Respond(more) => responses.extend(more),
                 Action::Answer { token, result } => self.to_hub(ToHub::Answer { token, result }),
                 Action::Committed(txid) => self.committed(txid, figures),
+                Action::Governed(governed) => self.service.governed(governed),
                 Action::Stop { reason } => stopped = Some(reason),
             }
         }

@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use synod_node::{Event as NodeEvent, Query, QueryAnswer, Refusal};
+use synod_governance::Tables;
+use synod_node::government::kind;
+use synod_node::{Event as NodeEvent, Governed, Query, QueryAnswer, Refusal};
 use synod_types::{Seqno, TxId};
-use synod_worker::{Committed, Reader};
+use synod_worker::{ActorFacts, Committed, Reader};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actors::Actors;
+use crate::government::{Governing, Government};
 use crate::http::error::Failure;
 use crate::mailbox::{Event, PostOffice};
 use crate::manager_port::ManagerPort;
@@ -22,6 +25,8 @@ pub struct Service {
     pub reader: Reader,
     /// Who may ask for anything.
     pub actors: Actors,
+    /// The governance tables.
+    pub government: Government,
     /// The node.
     pub manager: ManagerPort,
     /// Where answers arrive.
@@ -54,6 +59,7 @@ impl Service {
         Self {
             reader,
             actors: Actors::default(),
+            government: Government::default(),
             manager,
             office: Arc::default(),
             waits: Waits::default(),
@@ -63,6 +69,22 @@ impl Service {
             pools,
             read_indexes: Mutex::default(),
         }
+    }
+
+    /// A governance transaction is committed. To be told before its request is answered.
+    pub fn governed(&self, governed: Governed) {
+        let Governed { txid, time, state, .. } = governed;
+        self.govern(Governing { txid, time, state });
+    }
+
+    /// Serves the network by these tables from now on.
+    ///
+    /// # Panics
+    /// If they cannot be read: the node has read them before it took them in.
+    pub fn govern(&self, governing: Governing) {
+        let actors = Tables::new(&governing.state).actors().expect("the node has read these tables");
+        self.actors.replace(actors.into_iter().map(|(id, actor)| ActorFacts { id, kind: kind(actor.role) }));
+        self.government.replace(governing);
     }
 
     /// The latest committed snapshot, and the id of its last transaction.

@@ -63,6 +63,7 @@ impl World {
             }
             Action::Answer { token, result } => self.through_worker(node, Item::Answer(token, result)),
             Action::Committed(txid) => self.through_worker(node, Item::Committed(txid)),
+            Action::Governed(_) => Ok(()),
             Action::Stop { reason } => self.stopped(node, reason),
         }
     }

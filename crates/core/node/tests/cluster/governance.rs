@@ -6,10 +6,10 @@ use synod_crypto::{ActorKey, Certificate};
 use synod_governance::bounded::{Blob, List, Name, Note};
 use synod_governance::entries::CertificateDer;
 use synod_governance::statement::{Body, prepare};
-use synod_governance::{Action, AddActor, BallotBody, Choice, Pins, ProposalBody, RemoveActor, Request, Tables};
+use synod_governance::{Action, AddActor, BallotBody, Choice, Event, Pins, ProposalBody, RemoveActor, Request, Tables};
 use synod_kv::State;
 use synod_ledger::{AdminRecord, BlockKind, GovernancePublic, OpenRefused, SealedBlock, open_admin};
-use synod_node::{Answer, Audit, AuditRefused, Refusal};
+use synod_node::{Answer, Audit, AuditRefused, Governed, Refusal};
 use synod_types::{ActorId, AdapterId, Decode, Digest, Encode, NodeId, Time};
 
 use crate::harness::{Cluster, put};
@@ -225,4 +225,35 @@ fn governance_requests_and_writes_that_arrive_together_are_each_done_in_their_or
     let seqnos: Vec<_> = answers.iter().map(|answer| answer.as_ref().unwrap().txid.seqno.0).collect();
     assert_eq!(seqnos, [2, 3, 4, 4, 5]);
     assert_eq!(cluster.read(leader, 2), Some("after a refusal".into()));
+}
+
+#[test]
+fn every_node_tells_what_governance_did_before_it_answers_and_again_when_it_replays() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.run_until_leader();
+    let follower = cluster.nodes().find(|node| *node != leader).unwrap();
+    let line = Organisation::new("Shipping Line", 7);
+    let answer = decide(&mut cluster, follower, (1, 2), Action::AddParticipant(line.add("Shipping Line"))).unwrap();
+    let told = cluster.governed[&follower].last().unwrap().clone();
+    assert_eq!(told.txid, answer.txid, "the node that answers has told by then");
+    assert!(
+        matches!(&told.events[..], [Event::Voted { .. }, Event::Closed { .. }, Event::ActorAdded { id }] if *id == line.id())
+    );
+
+    cluster.run_idle();
+    let facts = |cluster: &Cluster, node| -> Vec<_> {
+        let fact = |told: &Governed| (told.txid, told.time, told.state.digest(), told.events.clone());
+        cluster.governed[&node].iter().map(fact).collect()
+    };
+    let expected = facts(&cluster, leader);
+    assert_eq!(expected.len(), 2);
+    for node in cluster.nodes() {
+        assert_eq!(facts(&cluster, node), expected, "node {node}");
+    }
+    cluster.restart_all();
+    cluster.run_until_leader();
+    cluster.run_idle();
+    for node in cluster.nodes() {
+        assert_eq!(facts(&cluster, node), expected, "node {node} after a restart");
+    }
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys, x509};
 use synod_ledger::Receipt;
 use synod_node::{
-    Action, Answer, ClientRequest, Config, Event, Genesis, Node, Query, QueryAnswer, Refusal, Role, Start, StartError,
-    Status, StopReason,
+    Action, Answer, ClientRequest, Config, Event, Genesis, Governed, Node, Query, QueryAnswer, Refusal, Role, Start,
+    StartError, Status, StopReason,
 };
 use synod_types::boundary::{Append, LedgerRange, LogRecord};
 use synod_types::{ActorId, AdapterId, Epoch, NodeId, RequestId, Time, TxId, Untrusted};
@@ -55,6 +55,8 @@ pub struct Cluster {
     member: ActorId,
     /// The member's key and certificate.
     pub founder: (ActorKey, Certificate),
+    /// What each node has told of governance since its last start, its replay included.
+    pub governed: BTreeMap<NodeId, Vec<Governed>>,
     answers: BTreeMap<u64, Result<Answer, Refusal>>,
     query_answers: BTreeMap<u64, Result<QueryAnswer, Refusal>>,
     last_token: u64,
@@ -139,6 +141,7 @@ impl Cluster {
             session_keys,
             member,
             founder: (actor_key, certificate),
+            governed: BTreeMap::new(),
             answers: BTreeMap::new(),
             query_answers: BTreeMap::new(),
             last_token: 0,
@@ -417,11 +420,15 @@ impl Cluster {
         for record in records {
             start.push(record)?;
         }
+        let mut told = Vec::new();
         while let Some(action) = start.poll_action() {
-            if let Action::Worker(message) = action {
-                machine.worker.handle(message);
+            match action {
+                Action::Worker(message) => drop(machine.worker.handle(message)),
+                Action::Governed(governed) => told.push(governed),
+                _ => {}
             }
         }
+        self.governed.insert(id, told);
         machine.node = Some(start.finish(machine.clock(self.now), machine.vote.clone().map(Untrusted::new))?);
         self.work_off_actions(id);
         for peer in self.nodes().filter(|peer| *peer != id).collect::<Vec<_>>() {
@@ -502,6 +509,7 @@ impl Cluster {
                 }
                 Action::Answer { token, result } => drop(self.query_answers.insert(token, result)),
                 Action::Committed(_) => {}
+                Action::Governed(governed) => self.governed.entry(id).or_default().push(governed),
                 Action::Stop { reason } => {
                     self.stops.insert(id, reason);
                     machine.node = None;

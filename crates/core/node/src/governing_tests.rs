@@ -1,0 +1,120 @@
+use synod_crypto::x509::{Validity, actor_certificate};
+use synod_crypto::{ActorKey, NodeKey, ServiceKey, SessionKeys};
+use synod_governance::bounded::{Blob, List, Name, Note};
+use synod_governance::entries::CertificateDer;
+use synod_governance::statement::prepare;
+use synod_governance::{Action as Asked, AddActor, Pins, ProposalBody};
+use synod_types::{ActorId, Epoch, RequestId, Seqno, View};
+
+use super::*;
+use crate::genesis::Genesis;
+use crate::sealing::{CheckRefused, Seals};
+
+const NOW: Time = Time(1_800_000_000_000_000);
+
+/// A network of one node and one member, its view open, and a proposal of the member.
+struct World {
+    seals: Seals,
+    parent: Position,
+    member: ActorId,
+    proposal: Bytes,
+}
+
+impl World {
+    fn new() -> Self {
+        let (service_key, node_key) = (ServiceKey::from_seed(&[1; 32]), NodeKey::from_seed(&[2; 32]));
+        let session_keys = SessionKeys::generate(Epoch(1));
+        let key = ActorKey::from_seed(&[3; 32]);
+        let validity = Validity { from: Time(0), until: Time(2 * NOW.0) };
+        let certificate = |key: &ActorKey, name| actor_certificate(key, name, validity);
+        let (founder, line) =
+            (certificate(&key, "Port of Antwerp"), certificate(&ActorKey::from_seed(&[4; 32]), "Shipping Line"));
+        let member = founder.actor_id();
+        let mut genesis = Genesis::new("network", Time(1)).unwrap();
+        genesis.add_actor(Role::Member, "Port of Antwerp", &founder).unwrap();
+        genesis.add_node(NodeId(1), "node 1", member, node_key.verifying_key(), "127.0.0.1:7001").unwrap();
+        let record = genesis.seal(&[], &service_key, &session_keys, [5; 32]).unwrap();
+        let (seals, _, mut first) = Seals::new(NodeId(1), &record, (node_key, service_key, session_keys)).unwrap();
+        first.tables.apply(&genesis.constitution.genesis_writes(Time(1)).unwrap(), Seqno(1));
+
+        let body = ProposalBody {
+            proposer: member,
+            nonce: Blob::new(vec![6; 16]).unwrap(),
+            actions: List::new(vec![Asked::AddParticipant(AddActor {
+                name: Name::new("Shipping Line").unwrap(),
+                certificate: CertificateDer::of(&line),
+                pins: Pins::default(),
+            })])
+            .unwrap(),
+            expires: None,
+            note: Note::default(),
+        };
+        let unsigned = prepare(&body, first.tip.network, NOW, vec![founder.der().to_vec()]).unwrap();
+        let signature = key.sign(&unsigned.to_be_signed());
+        let proposal = Request::Propose(Blob::new(unsigned.assemble(&signature.0)).unwrap()).to_bytes().into();
+
+        let elected = first.tip.after_engine_entry(first.tip.index.next(), View(2)).unwrap();
+        let elected = Position::after(&first, elected, record, None);
+        let parent = seals.seal_view_start(&elected, moment(), [7; 32]);
+        Self { seals, parent, member, proposal }
+    }
+
+    /// Checks the block that a leader seals who has `change` what it writes down.
+    fn check(&self, change: impl FnOnce(&mut AdminRecord, &mut RequestRecord, &mut SignerChange)) -> Checked {
+        let tip = &self.parent.tip;
+        let env = Env { network: tip.network, seqno: tip.seqno.next(), time: NOW };
+        let request = ClientRequest {
+            token: 1,
+            actor: self.member,
+            request_id: RequestId([8; 16]),
+            adapter: AdapterId::GOVERNANCE,
+            calls: vec![self.proposal.clone()],
+        };
+        let facts = ActorFacts { id: self.member, kind: ActorKind::Member };
+        let outcome = carry_out(&self.parent.tables, &env, facts, &request).unwrap();
+        let mut request = record(&request, facts, &answer(&outcome));
+        let mut admin = AdminRecord { write_set: outcome.writes.to_bytes().into(), detail: Bytes::new() };
+        let mut signers = SignerChange { nodes: None, service: None };
+        change(&mut admin, &mut request, &mut signers);
+        admin.detail = request.to_bytes().into();
+        let nothing = Governance { tables: State::default(), events: Vec::new() };
+        let block = self.seals.seal_governance(&self.parent, moment(), &admin, signers, nothing).unwrap();
+        self.seals.check(&block.record, &self.parent)
+    }
+}
+
+type Checked = Result<Position, CheckRefused>;
+
+const fn moment() -> synod_ledger::Moment {
+    synod_ledger::Moment { view: View(2), time: NOW, committed: Seqno(1) }
+}
+
+#[test]
+fn a_governance_block_that_says_what_came_of_its_request_leaves_the_tables_and_events_of_it() {
+    let world = World::new();
+    let position = world.check(|_, _, _| ()).unwrap();
+    assert!(matches!(position.events.as_deref(), Some([Event::Proposed { id: 1, .. }])));
+    assert_eq!(Tables::new(&position.tables).proposals_last(), Ok(1));
+    assert_eq!(Tables::new(&world.parent.tables).proposals_last(), Ok(0));
+}
+
+#[test]
+fn a_governance_block_that_says_that_anything_else_came_of_its_request_is_refused() {
+    type Change = fn(&mut AdminRecord, &mut RequestRecord, &mut SignerChange);
+    let changes: [(&str, Change); 7] = [
+        ("it writes nothing", |admin, _, _| admin.write_set = nothing()),
+        ("what it writes is no write set", |admin, _, _| admin.write_set = Bytes::from_static(b"\xff")),
+        ("it is another's request", |_, request, _| request.actor.id = ActorId([9; 32])),
+        ("the actor is of another kind", |_, request, _| request.actor.kind = ActorKind::Participant as u8),
+        ("it is no request to governance", |_, request, _| request.adapter = AdapterId(0)),
+        ("the request holds nothing", |_, request, _| request.calls[0].input = Bytes::new()),
+        ("it changes who signs", |_, _, signers| {
+            signers.nodes = Some([(NodeId(2), NodeKey::from_seed(&[9; 32]).verifying_key().clone())].into());
+        }),
+    ];
+    let world = World::new();
+    for (what, change) in changes {
+        let refused = world.check(change).unwrap_err();
+        assert!(matches!(refused, CheckRefused::Governance(_)), "{what}: {refused}");
+    }
+}
