@@ -261,6 +261,11 @@ impl AdapterId {
     pub const GOVERNANCE: Self = Self(u8::MAX);
 }
 
+/// The server name (SNI) of connections for governance. Nodes keep room for these, so that no load of applications
+/// keeps members from deciding; they serve `/gov/` on them and nowhere else. Nobody resolves the name: a client dials
+/// a node's address, and pins the service's key.
+pub const GOVERNANCE_NAME: &str = "governance.synod.internal";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,8 @@ mod untrusted;
 
 pub use codec::{Decode, DecodeError, Decoder, Encode, Encoder};
 pub use configuration::{CONFIGURATION_CHANGE_SIZE, Configuration, ConfigurationChange, ConfigurationStep};
-pub use ids::{ActorId, AdapterId, Digest, Epoch, LogIndex, NodeId, RequestId, Seqno, Time, TxId, View};
+pub use ids::{
+    ActorId, AdapterId, Digest, Epoch, GOVERNANCE_NAME, LogIndex, NodeId, RequestId, Seqno, Time, TxId, View,
+};
 pub use redact::ByteCount;
 pub use untrusted::Untrusted;

@@ -11,13 +11,15 @@ use synod_types::{NodeId, TxId};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
-    ClientError, Connection, LinkError, Method, Network, NodeEntry, NodeStatus, Outcome, Request, RequestIds, Response,
-    tls_config,
+    ClientError, Connection, LinkError, Method, Network, NodeEntry, NodeStatus, Outcome, Purpose, Request, RequestIds,
+    Response, tls_config,
 };
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
+    /// What its connections are for.
+    pub purpose: Purpose,
     /// Connections to the node in use; requests go to the one with the fewest in flight, since
     /// answers on one connection come in order.
     pub connections: usize,
@@ -32,6 +34,7 @@ pub struct ClientOptions {
 impl Default for ClientOptions {
     fn default() -> Self {
         Self {
+            purpose: Purpose::Application,
             connections: 1,
             answer_within: Duration::from_secs(10),
             retry_for: RETRY_TIME_MAX,
@@ -75,6 +78,10 @@ impl Client {
             return Err(ClientError::NoNodes);
         }
         let tls = tls_config(&network.service, &network.identity)?;
+        Ok(Self::with_tls(network, tls, options))
+    }
+
+    fn with_tls(network: Network, tls: Arc<rustls::ClientConfig>, options: ClientOptions) -> Self {
         let pools = network.nodes.iter().map(|_| Mutex::default()).collect();
         let inner = Inner {
             network,
@@ -85,7 +92,27 @@ impl Client {
             mark: Mutex::default(),
             ids: Mutex::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A client of the same network for its governance, with connections of its own. It too reads what this one wrote.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synod_client::Client) -> Result<(), synod_client::ClientError> {
+    /// let members = client.governance();
+    /// let constitution = members.send(synod_client::Request::get("/gov/constitution")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn governance(&self) -> Self {
+        let inner = &*self.inner;
+        let options = ClientOptions { purpose: Purpose::Governance, ..inner.options.clone() };
+        let governance = Self::with_tls(inner.network.clone(), Arc::clone(&inner.tls), options);
+        if let Some(mark) = self.mark() {
+            governance.raise_mark(mark);
+        }
+        governance
     }
 
     /// The nodes that this client knows.
@@ -248,7 +275,8 @@ impl Client {
                 return Ok(best.clone());
             }
         }
-        let fresh = Connection::open(self.nodes()[place].address, &self.inner.tls).await?;
+        let fresh =
+            Connection::open_for(self.inner.options.purpose, self.nodes()[place].address, &self.inner.tls).await?;
         let mut pool = lock(&self.inner.pools[place]);
         if pool.len() < self.inner.options.connections {
             pool.push(fresh.clone());

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Link, LinkError, Request, Response};
+use crate::{Link, LinkError, Purpose, Request, Response};
 
 /// A connection to one node that many tasks use at once.
 #[derive(Clone, Debug)]
@@ -25,12 +25,25 @@ struct Job {
 }
 
 impl Connection {
-    /// Connects to a node; a task of the current runtime drives the connection until the last handle is dropped.
+    /// Connects to a node for its applications; a task of the current runtime drives the connection until the last
+    /// handle is dropped.
     ///
     /// # Errors
     /// If nobody listens there, or it is not a node of the service, or it refuses this client.
     pub async fn open(address: SocketAddr, tls: &Arc<rustls::ClientConfig>) -> Result<Self, LinkError> {
-        Ok(Self::drive(Link::connect(address, tls).await?))
+        Self::open_for(Purpose::Application, address, tls).await
+    }
+
+    /// As [`Connection::open`], for a purpose.
+    ///
+    /// # Errors
+    /// If nobody listens there, or it is not a node of the service, or it refuses this client.
+    pub async fn open_for(
+        purpose: Purpose,
+        address: SocketAddr,
+        tls: &Arc<rustls::ClientConfig>,
+    ) -> Result<Self, LinkError> {
+        Ok(Self::drive(Link::connect_for(purpose, address, tls).await?))
     }
 
     /// Drives a link that stands.

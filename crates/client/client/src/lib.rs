@@ -40,7 +40,7 @@ pub use client::{Client, ClientOptions};
 pub use connection::Connection;
 pub use error::ClientError;
 pub use identity::Identity;
-pub use link::{Link, LinkError};
+pub use link::{Link, LinkError, Purpose};
 pub use network::{IdentityFiles, NETWORK_FILE, Network, NetworkFile, NodeEntry, NodeLine};
 pub use receipt::{ReceiptError, verify_receipt};
 pub use request::{Method, Request, RequestIds};

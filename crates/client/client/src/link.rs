@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use rustls_pki_types::ServerName;
+use synod_types::GOVERNANCE_NAME;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -58,17 +59,49 @@ pub struct Link<S = TlsStream<TcpStream>> {
     in_flight: usize,
 }
 
+/// What a connection is for. A node keeps room for governance whatever its applications have to do, and serves the paths
+/// of either on connections of its kind only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// `/app/`.
+    #[default]
+    Application,
+    /// `/gov/`.
+    Governance,
+}
+
+impl Purpose {
+    /// The name that tells the node; the client's verifier looks at no name: see `tls`.
+    fn server_name(self, address: SocketAddr) -> ServerName<'static> {
+        match self {
+            Self::Application => ServerName::IpAddress(address.ip().into()),
+            Self::Governance => ServerName::try_from(GOVERNANCE_NAME).expect("a valid DNS name"),
+        }
+    }
+}
+
 impl Link {
-    /// Connects to a node and proves both identities.
+    /// Connects to a node for its applications, and proves both identities.
     ///
     /// # Errors
     /// If nobody listens there, or it is not a node of the service, or it refuses this client.
     pub async fn connect(address: SocketAddr, tls: &Arc<rustls::ClientConfig>) -> Result<Self, LinkError> {
+        Self::connect_for(Purpose::Application, address, tls).await
+    }
+
+    /// Connects to a node for a purpose, and proves both identities.
+    ///
+    /// # Errors
+    /// If nobody listens there, or it is not a node of the service, or it refuses this client.
+    pub async fn connect_for(
+        purpose: Purpose,
+        address: SocketAddr,
+        tls: &Arc<rustls::ClientConfig>,
+    ) -> Result<Self, LinkError> {
         let failed = |source: io::Error| LinkError::NotConnected { address, source: Arc::new(source) };
         let stream = TcpStream::connect(address).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
-        // The verifier looks at no name: see `tls`.
-        let name = ServerName::IpAddress(address.ip().into());
+        let name = purpose.server_name(address);
         let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.map_err(failed)?;
         Ok(Self::new(stream))
     }

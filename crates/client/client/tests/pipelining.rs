@@ -191,3 +191,16 @@ async fn a_reused_request_id_is_told_by_its_code_and_not_sent_again() {
     assert_eq!(response.summary(), "the id was used for another request (RequestIdReused, status 422)");
     assert_eq!(server.seen().len(), 1);
 }
+
+#[tokio::test]
+async fn a_client_for_governance_names_it_and_reads_what_the_one_for_applications_wrote() {
+    let world = World::new();
+    let server = Server::start(&world, |_| Deed::Answer(200, "synod-txid: 2.7\r\n", vec![])).await;
+    let client = Client::new(world.network(&[&server])).unwrap();
+    client.send(Request::put("/app/log/1", "x")).await.unwrap();
+    client.governance().send(Request::get("/gov/constitution")).await.unwrap();
+    let [written, read] = &server.seen()[..] else { panic!("two requests") };
+    assert_eq!(written.name, None);
+    assert_eq!(read.name.as_deref(), Some(synod_types::GOVERNANCE_NAME));
+    assert_eq!(read.header("synod-at-least"), Some("2.7"));
+}

@@ -32,6 +32,8 @@ pub enum Deed {
 /// One request as the server saw it: head and body.
 #[derive(Clone, Debug)]
 pub struct Seen {
+    /// The server name of its connection.
+    pub name: Option<String>,
     pub head: String,
     pub body: Vec<u8>,
 }
@@ -160,7 +162,8 @@ async fn serve(
 ) -> std::io::Result<()> {
     let (mut input, mut kept) = (BytesMut::new(), Vec::new());
     loop {
-        while let Some(seen) = take(&mut input) {
+        while let Some(mut seen) = take(&mut input) {
+            seen.name = stream.get_ref().1.server_name().map(Into::into);
             let deed = handler(&seen);
             log.lock().unwrap().push(seen);
             match deed {
@@ -189,11 +192,12 @@ fn answer(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
 fn take(input: &mut BytesMut) -> Option<Seen> {
     let end = input.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let head = String::from_utf8(input[..end].to_vec()).unwrap();
-    let size =
-        Seen { head: head.clone(), body: vec![] }.header("content-length").map_or(0, |text| text.parse().unwrap());
+    let size = Seen { name: None, head: head.clone(), body: vec![] }
+        .header("content-length")
+        .map_or(0, |text| text.parse().unwrap());
     if input.len() < end + size {
         return None;
     }
     input.advance(end);
-    Some(Seen { head, body: input.split_to(size).to_vec() })
+    Some(Seen { name: None, head, body: input.split_to(size).to_vec() })
 }
