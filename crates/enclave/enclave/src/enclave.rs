@@ -6,11 +6,11 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use bytes::Bytes;
-use synod_crypto::{NodeKey, ServiceKey, SessionKeys, sha256};
+use synod_crypto::{NodeKey, ServiceKey, SessionKeys};
 use synod_ledger::{GenesisPublic, SealedBlock, Tip, check_genesis};
 use synod_node::{Action, Config, Event, GenesisRefused, Node, Start, StartError, Times, adapters_named};
 use synod_types::boundary::{LogRecord, Restart, ToEnclave, ToHost};
-use synod_types::{ActorId, Decode, NodeId, TxId, Untrusted};
+use synod_types::{Decode, NodeId, TxId, Untrusted};
 use synod_worker::{AdapterKit, Worker};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -20,11 +20,12 @@ use crate::government::Governing;
 use crate::hub::{Hub, ToHub};
 use crate::manager::Manager;
 use crate::manager_port::ManagerPort;
+use crate::nodes::{NodeKeys, key_digest};
 use crate::peers::Peers;
 use crate::pool::Pools;
 use crate::service::Service;
 use crate::stream::HostSink;
-use crate::tls::{self, Credentials, NodeKeys, TlsSetupError};
+use crate::tls::{self, Credentials, Dialler, TlsSetupError};
 use crate::worker;
 
 /// What an enclave is started with.
@@ -134,16 +135,17 @@ impl Enclave {
         let resumed = resume(setup, &manager, clock)?;
         let Resumed { node, nodes, id, worker, service } = resumed;
 
-        let peers = Arc::new(Peers::new(id, nodes.ids()));
-        let dial = peers.to_dial().map(|peer| Ok((peer, tls::dial(&credentials, Arc::clone(&nodes), peer)?)));
+        let peers = Arc::<Peers>::default();
         let hub = Hub {
             service: Arc::clone(&service),
             host: Arc::clone(&host),
             peers: Arc::clone(&peers),
             client_door: tls::client_door(&credentials)?,
             peer_door: tls::peer_door(&credentials, Arc::clone(&nodes))?,
-            dial: dial.collect::<Result<_, TlsSetupError>>()?,
-            nodes,
+            dialler: Dialler::new(credentials, Arc::clone(&nodes))?,
+            nodes: Arc::clone(&nodes),
+            own: id,
+            clock,
         };
         let (to_hub, hub_inbox) = unbounded_channel();
         let (to_worker, worker_inbox) = channel();
@@ -208,10 +210,9 @@ where
     let (public, tip) = genesis.clone().check(|record| read_genesis(&record).ok_or(EnclaveError::NoGenesis))?;
 
     let node_key = NodeKey::from_pem(&setup.slot_key).map_err(not_valid("slot's key"))?;
-    let own = public.keys.nodes.iter().find(|(_, key)| *key == node_key.verifying_key());
-    let id = *own.ok_or(EnclaveError::SlotUnknown)?.0;
-    let nodes = public.keys.nodes.iter().map(|(id, key)| (*id, ActorId(sha256(&[&key.to_spki_der()]).0)));
-    let nodes = Arc::new(NodeKeys::new(nodes));
+    let nodes = NodeKeys::new(public.keys.service.clone());
+    nodes.follow(public.keys.nodes.iter().map(|(id, key)| (*id, key_digest(key))));
+    let id = nodes.slot_of(key_digest(node_key.verifying_key())).ok_or(EnclaveError::SlotUnknown)?;
     let config = Config {
         id,
         node_key,
@@ -233,7 +234,7 @@ where
         replay(&mut start, &mut worker, &service);
     }
     let node = start.finish(clock.now(), setup.vote)?;
-    Ok(Resumed { id, node, nodes, worker, service: Arc::new(service) })
+    Ok(Resumed { id, node, nodes: Arc::new(nodes), worker, service: Arc::new(service) })
 }
 
 /// Hands on what the worker must know of the records read so far.

@@ -7,21 +7,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ServerConfig};
 use synod_node::{QueryAnswer, Refusal, Response};
 use synod_types::boundary::{ConnectionId, Door, ToEnclave, ToHost};
-use synod_types::{ActorId, NodeId, Seqno};
+use synod_types::{NodeId, Seqno, limits};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::clock::Clock;
 use crate::door::{self, Protocol};
 use crate::mailbox::Event;
-use crate::peers::{DIAL_PAUSE, Peers};
+use crate::nodes::{NodeKeys, Peer};
+use crate::peers::{DIAL_PAUSE, DIAL_REFUSED_PAUSE, Peers};
 use crate::service::Service;
 use crate::stream::{Feed, HostSink, Stream, stream};
-use crate::tls::{NodeKeys, dial_name, key_id};
+use crate::tls::{Dialler, dial_name, key_id};
 
 /// What the thread of the sessions is told.
 #[derive(Debug)]
@@ -57,8 +61,12 @@ pub struct Hub {
     pub client_door: Arc<ServerConfig>,
     /// For the door of nodes.
     pub peer_door: Arc<ServerConfig>,
-    /// For each node that is dialled.
-    pub dial: Vec<(NodeId, Arc<ClientConfig>)>,
+    /// For the nodes that are dialled.
+    pub dialler: Dialler,
+    /// This node.
+    pub own: NodeId,
+    /// Its time.
+    pub clock: Clock,
 }
 
 /// The connections that stand or are being made.
@@ -85,15 +93,16 @@ struct Held {
 struct Shared {
     hub: Hub,
     connections: Connections,
+    /// Room for nodes that the list does not name.
+    unlisted: Semaphore,
 }
 
 impl Hub {
     /// Serves until told to stop.
     pub async fn run(self, mut messages: UnboundedReceiver<ToHub>) {
-        let shared = Arc::new(Shared { hub: self, connections: Connections::default() });
-        for (node, config) in &shared.hub.dial {
-            tokio::spawn(dial(Arc::clone(&shared), *node, Arc::clone(config)));
-        }
+        let unlisted = Semaphore::new(UNLISTED_MAX);
+        let shared = Arc::new(Shared { hub: self, connections: Connections::default(), unlisted });
+        tokio::spawn(dial_all(Arc::clone(&shared)));
         let mut held = Vec::new();
         let mut batch = Vec::new();
         let mut tick = interval(TICK);
@@ -238,7 +247,7 @@ impl Shared {
         let tls = tls.inspect_err(|_| metrics.handshakes_failed.count())?;
         metrics.connections.count();
         let connection = tls.get_ref().1;
-        let actor = peer_key(connection.peer_certificates())?;
+        let actor = key_id(first(connection.peer_certificates())?).map_err(io::Error::other)?;
         let is_h2 = connection.alpn_protocol() == Some(b"h2");
         let protocol = if is_h2 { Protocol::Http2 } else { Protocol::Http1 };
         door::serve(tls, Arc::clone(&self.hub.service), actor, protocol).await
@@ -247,54 +256,110 @@ impl Shared {
     async fn serve_peer(&self, stream: Stream) -> io::Result<()> {
         let accepting = TlsAcceptor::from(Arc::clone(&self.hub.peer_door)).accept(stream);
         let tls = timeout(HANDSHAKE_TIME_MAX, accepting).await??;
-        let peer = self.hub.nodes.find(peer_key(tls.get_ref().1.peer_certificates())?);
-        let peer = peer.filter(|peer| self.hub.peers.may_dial(*peer));
-        let peer = peer.ok_or_else(|| io::Error::other("this node is not one that dials"))?;
+        let peer = self.peer(tls.get_ref().1.peer_certificates())?;
+        if peer.node <= self.hub.own {
+            return Err(io::Error::other("this node is not one that dials"));
+        }
         self.carry(peer, tls).await
     }
 
-    async fn carry<S>(&self, peer: NodeId, tls: S) -> io::Result<()>
+    /// Who showed these certificates, by the list as it is now.
+    fn peer(&self, certificates: Option<&[CertificateDer<'_>]>) -> io::Result<Peer> {
+        let certificate = first(certificates)?;
+        let key = key_id(certificate).map_err(io::Error::other)?;
+        self.hub.nodes.peer(key, certificate, self.hub.clock.now()).map_err(io::Error::other)
+    }
+
+    async fn carry<S>(&self, peer: Peer, tls: S) -> io::Result<()>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     {
-        tracing::info!(%peer, "connected");
-        let result = self.hub.peers.carry(peer, tls, &self.hub.service.manager).await;
-        tracing::info!(%peer, ?result, "disconnected");
+        let is_listed = self.hub.nodes.is_listed(peer.node);
+        let permit = self.unlisted.try_acquire().ok();
+        if !is_listed && permit.is_none() {
+            return Err(io::Error::other("too many nodes that the list does not name"));
+        }
+        let _permit = permit.filter(|_| !is_listed);
+        let node = peer.node;
+        tracing::info!(peer = %node, is_listed, "connected");
+        let result = tokio::select! {
+            result = self.hub.peers.carry(node, tls, &self.hub.service.manager) => result,
+            () = self.hub.nodes.outstayed(peer) => Err(io::Error::other("it is no longer one of the nodes")),
+        };
+        tracing::info!(peer = %node, ?result, "disconnected");
         result
     }
 
-    /// Makes one connection to `node` and carries messages over it until it ends; tells whether it ever stood.
-    async fn dial_once(self: &Arc<Self>, node: NodeId, config: &Arc<ClientConfig>) -> bool {
+    /// Makes one connection to `node` and carries messages over it until it ends.
+    async fn dial_once(self: &Arc<Self>, node: NodeId, config: &Arc<ClientConfig>) -> Dialled {
         let connection = ConnectionId(2 * self.connections.last_dialled.fetch_add(1, Ordering::Relaxed) + 1);
         let (sender, connected) = oneshot::channel();
         let (stream, _guard) = self.open(connection, Some(sender));
         (self.hub.host)(ToHost::Connect { connection, node });
         // The host answers within its own limit; the sender is dropped if the answer is no.
         if !matches!(timeout(HANDSHAKE_TIME_MAX, connected).await, Ok(Ok(()))) {
-            return false;
+            return Dialled::Failed;
         }
         let connecting = TlsConnector::from(Arc::clone(config)).connect(dial_name(), stream);
-        match timeout(HANDSHAKE_TIME_MAX, connecting).await {
-            Ok(Ok(tls)) => {
-                // Why it ended is logged; what matters here is that it is time to dial again.
-                let _ = self.carry(node, tls).await;
-                true
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%node, %error, "handshake failed");
-                false
-            }
-            Err(_) => false,
+        let Ok(handshake) = timeout(HANDSHAKE_TIME_MAX, connecting).await else { return Dialled::Failed };
+        let since = Instant::now();
+        let ended = match handshake {
+            Ok(tls) => match self.peer(tls.get_ref().1.peer_certificates()) {
+                Ok(peer) => self.carry(peer, tls).await,
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        match ended {
+            _ if since.elapsed() >= STEADY_AFTER => Dialled::Stood,
+            Err(error) if error.get_ref().is_some_and(|error| error.is::<rustls::Error>()) => Dialled::Refused(error),
+            _ => Dialled::Failed,
         }
     }
 }
 
-/// Dials `node` again and again.
-async fn dial(shared: Arc<Shared>, node: NodeId, config: Arc<ClientConfig>) {
+/// What came of an attempt to dial a node.
+enum Dialled {
+    /// A channel, for some time.
+    Stood,
+    /// No channel, or none for long.
+    Failed,
+    /// One side did not take the other for a node.
+    Refused(io::Error),
+}
+
+/// Dials whom this node is to dial, as the list has it from time to time.
+async fn dial_all(shared: Arc<Shared>) {
+    let mut seen = shared.hub.nodes.seen();
+    let mut dialled: HashMap<NodeId, JoinHandle<()>> = HashMap::new();
+    loop {
+        dialled.retain(|_, task| !task.is_finished());
+        for node in shared.hub.nodes.to_dial(shared.hub.own) {
+            dialled.entry(node).or_insert_with(|| tokio::spawn(dial(Arc::clone(&shared), node)));
+        }
+        shared.hub.nodes.changed(&mut seen).await;
+    }
+}
+
+/// Dials `node` again and again, until it is not to be dialled any more.
+async fn dial(shared: Arc<Shared>, node: NodeId) {
     let (shortest, longest) = DIAL_PAUSE;
     let mut pause = shortest;
-    loop {
-        pause = if shared.dial_once(node, &config).await { shortest } else { (2 * pause).min(longest) };
+    let mut refused = String::new();
+    let config = shared.hub.dialler.to(node);
+    while shared.hub.nodes.to_dial(shared.hub.own).contains(&node) {
+        pause = match shared.dial_once(node, &config).await {
+            Dialled::Stood => shortest,
+            Dialled::Failed => (2 * pause).min(longest),
+            Dialled::Refused(error) => {
+                let error = error.to_string();
+                if refused != error {
+                    tracing::warn!(peer = %node, %error, "no channel: one side does not take the other for a node");
+                    refused = error;
+                }
+                DIAL_REFUSED_PAUSE
+            }
+        };
         sleep(pause).await;
     }
 }
@@ -324,10 +389,9 @@ impl Drop for Guard {
     }
 }
 
-fn peer_key(certificates: Option<&[rustls::pki_types::CertificateDer<'_>]>) -> io::Result<ActorId> {
+fn first<'c>(certificates: Option<&'c [CertificateDer<'c>]>) -> io::Result<&'c CertificateDer<'c>> {
     let own = certificates.and_then(|certificates| certificates.first());
-    let own = own.ok_or_else(|| io::Error::other("the other side showed no certificate"))?;
-    key_id(own).map_err(io::Error::other)
+    own.ok_or_else(|| io::Error::other("the other side showed no certificate"))
 }
 
 /// Mailbox 0 is never given out; see also the token of read indexes.
@@ -344,6 +408,12 @@ const HELD_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long a handshake may take: four messages over a slow line.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How many nodes may have channels before the list in force names them: a whole network that this one lags behind.
+const UNLISTED_MAX: usize = limits::NODES_MAX;
+
+/// After how long a channel shows that both sides take each other for nodes: who is refused hears of it at once.
+const STEADY_AFTER: Duration = Duration::from_secs(1);
 
 /// How often each task may run once the node has stopped: an answer takes two steps to the host.
 const FINISH_ROUNDS: usize = 16;

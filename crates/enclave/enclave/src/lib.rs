@@ -26,6 +26,7 @@ mod mailbox;
 mod manager;
 mod manager_port;
 mod metrics;
+mod nodes;
 mod peers;
 mod pool;
 mod router;

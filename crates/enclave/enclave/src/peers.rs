@@ -15,6 +15,10 @@
 //!
 //! Messages may be lost, and only together with their connection or when too many wait: then the
 //! oldest go first, since consensus sends newer ones in their place.
+//!
+//! What is kept of a node is kept as long as a connection to it stands or messages of it are not handled, so
+//! that a node gets no more room by connecting anew. Who is a node changes, and is decided elsewhere; here
+//! are no more than [`PEERS_MAX`] at a time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -25,7 +29,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use synod_node::Event as NodeEvent;
 use synod_types::{NodeId, Untrusted, limits};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::manager_port::{ManagerPort, Room, ToManager};
@@ -33,15 +37,17 @@ use crate::metrics::Counter;
 use crate::scratch::read_scratch;
 
 /// The channels to all other nodes.
+#[derive(Default)]
 pub struct Peers {
-    own: NodeId,
-    links: BTreeMap<NodeId, Arc<Link>>,
+    links: Mutex<BTreeMap<NodeId, Arc<Link>>>,
 }
 
 /// The channel to one node, whether it stands or not.
-pub struct Link {
+struct Link {
     waiting: Mutex<Waiting>,
     wake: Notify,
+    /// The number of the connection in use, for those that are to end when it changes.
+    latest: watch::Sender<u64>,
     /// Room for messages that have come and are not handled.
     room: Arc<Semaphore>,
 }
@@ -56,29 +62,9 @@ struct Waiting {
 }
 
 impl Peers {
-    /// Channels from node `own` to `others`.
-    pub fn new(own: NodeId, others: impl IntoIterator<Item = NodeId>) -> Self {
-        let link = || {
-            let room = Arc::new(Semaphore::new(RECEIVED_BYTES_MAX));
-            Arc::new(Link { waiting: Mutex::default(), wake: Notify::new(), room })
-        };
-        let links = others.into_iter().filter(|other| *other != own).map(|other| (other, link())).collect();
-        Self { own, links }
-    }
-
-    /// The nodes that this one dials.
-    pub fn to_dial(&self) -> impl Iterator<Item = NodeId> {
-        self.links.keys().copied().filter(|other| *other < self.own)
-    }
-
-    /// Whether `other` is a node that dials this one.
-    pub fn may_dial(&self, other: NodeId) -> bool {
-        self.own < other && self.links.contains_key(&other)
-    }
-
     /// Sends a message, unless there is no connection. Never blocks.
     pub fn send(&self, to: NodeId, message: Bytes, dropped: &Counter) {
-        let Some(link) = self.links.get(&to) else { return };
+        let Some(link) = self.links().get(&to).cloned() else { return };
         let mut waiting = link.lock();
         if !waiting.is_connected {
             return;
@@ -95,7 +81,7 @@ impl Peers {
         link.wake.notify_one();
     }
 
-    /// Carries messages to and from `peer` over `io` until the connection ends or is replaced.
+    /// Carries messages to and from `peer` over `io` until the connection ends, is replaced, or this is dropped.
     ///
     /// # Errors
     /// Why it ended.
@@ -103,28 +89,70 @@ impl Peers {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Some(link) = self.links.get(&peer) else { return Err(io::ErrorKind::NotFound.into()) };
-        let connection = link.begin(|| manager.event(NodeEvent::PeerConnected(peer)));
+        let Some(open) = self.begin(peer, manager) else { return Err(io::Error::other("no room for another node")) };
+        let Open { link, connection, .. } = &open;
+        let mut latest = link.latest.subscribe();
         let (reader, writer) = tokio::io::split(io);
-        let result = tokio::select! {
+        tokio::select! {
             biased;
-            result = receive(peer, reader, link, connection, manager) => result,
-            result = send(writer, link, connection) => result,
-        };
-        link.end(connection, || manager.event(NodeEvent::PeerClosed(peer)));
-        result
+            // Also one whose other side takes no bytes, or says no more than that it lives, ends here.
+            _ = latest.wait_for(|latest| latest != connection) => Err(replaced()),
+            result = receive(peer, reader, link, *connection, manager) => result,
+            result = send(writer, link, *connection) => result,
+        }
+    }
+
+    /// A new connection to `peer`, which replaces the one before it. `None` if there is no room for another node.
+    fn begin<'a>(&'a self, peer: NodeId, manager: &'a ManagerPort) -> Option<Open<'a>> {
+        let mut links = self.links();
+        links.retain(|node, link| *node == peer || link.is_in_use());
+        if links.len() >= PEERS_MAX && !links.contains_key(&peer) {
+            return None;
+        }
+        let link = Arc::clone(links.entry(peer).or_insert_with(Link::new));
+        // While the map is held, so that the link that others find is the one that begins.
+        let connection = link.begin(|| manager.event(NodeEvent::PeerConnected(peer)));
+        drop(links);
+        Some(Open { peer, link, connection, manager })
+    }
+
+    fn links(&self) -> MutexGuard<'_, BTreeMap<NodeId, Arc<Link>>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that has begun, and ends when this is dropped.
+struct Open<'a> {
+    peer: NodeId,
+    link: Arc<Link>,
+    connection: u64,
+    manager: &'a ManagerPort,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.link.end(self.connection, || self.manager.event(NodeEvent::PeerClosed(self.peer)));
     }
 }
 
 impl Link {
+    fn new() -> Arc<Self> {
+        let room = Arc::new(Semaphore::new(RECEIVED_BYTES_MAX));
+        Arc::new(Self { waiting: Mutex::default(), wake: Notify::new(), latest: watch::Sender::new(0), room })
+    }
+
+    /// Whether a connection stands, or messages that came over one are not handled.
+    fn is_in_use(&self) -> bool {
+        self.lock().is_connected || self.room.available_permits() < RECEIVED_BYTES_MAX
+    }
+
     /// A new connection replaces the one before it, and begins without messages. `tell` must not block.
     fn begin(&self, tell: impl FnOnce()) -> u64 {
         let mut waiting = self.lock();
         *waiting = Waiting { connection: waiting.connection + 1, is_connected: true, ..Waiting::default() };
         let connection = waiting.connection;
+        self.latest.send_replace(connection);
         tell();
-        drop(waiting);
-        self.wake.notify_one();
         connection
     }
 
@@ -252,6 +280,10 @@ fn take_frame(input: &mut BytesMut) -> io::Result<Option<Bytes>> {
 
 const SIZE_BYTES: usize = 4;
 
+/// How many nodes may have channels at once: a whole network, and as many again whose place in it is not known yet, or
+/// not any more.
+const PEERS_MAX: usize = 2 * limits::NODES_MAX;
+
 /// How many bytes may wait to be sent to one node: a few of the largest messages.
 const SENDING_BYTES_MAX: usize = 4 * limits::PEER_MESSAGE_BYTES_MAX;
 
@@ -271,6 +303,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// The pauses between attempts to dial a node that does not answer: short at first, because most
 /// nodes are only restarting.
 pub const DIAL_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+
+/// The pause after one side has refused the other: what has to change for that is seldom a matter of moments.
+pub const DIAL_REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 #[path = "peers_tests.rs"]

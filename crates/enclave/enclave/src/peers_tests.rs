@@ -5,7 +5,6 @@ use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use super::*;
 use crate::testing::settle;
 
-const ONE: NodeId = NodeId(1);
 const TWO: NodeId = NodeId(2);
 
 struct World {
@@ -17,7 +16,7 @@ struct World {
 
 fn world() -> World {
     let (sender, inbox) = channel();
-    let peers = Arc::new(Peers::new(ONE, [ONE, TWO]));
+    let peers = Arc::<Peers>::default();
     World { peers, manager: ManagerPort::new(sender), inbox, dropped: Counter::default() }
 }
 
@@ -145,7 +144,7 @@ async fn what_came_over_the_old_channel_is_not_heard_once_the_new_one_stands() {
     ));
     assert!(old_task.await.unwrap().is_err());
     far.write_all(&frame(b"new")).await.unwrap();
-    assert!(timeout(Duration::from_millis(50), new).await.is_err());
+    assert!(timeout(Duration::from_millis(50), new.as_mut()).await.is_err());
     assert_eq!(told(&world), ["connected", "new"]);
 }
 
@@ -197,9 +196,61 @@ async fn a_silent_node_is_given_up_and_an_idle_one_shows_that_it_lives() {
     assert!(signs.len() >= 4 * SIZE_BYTES && signs.iter().all(|byte| *byte == 0), "{signs:?}");
 }
 
-#[test]
-fn the_higher_id_dials_the_lower() {
-    let peers = Peers::new(TWO, [1, 2, 3].map(NodeId));
-    assert_eq!(peers.to_dial().collect::<Vec<_>>(), [ONE]);
-    assert!(peers.may_dial(NodeId(3)) && !peers.may_dial(ONE) && !peers.may_dial(NodeId(4)) && !peers.may_dial(TWO));
+#[tokio::test]
+async fn a_connection_that_is_replaced_ends_although_its_other_side_takes_no_byte() {
+    let world = world();
+    let (_old, old_task) = world.connect(10);
+    settle().await;
+    world.send(vec![0; 1000]);
+    settle().await;
+    let (_new, _new_task) = world.connect(10);
+    settle().await;
+    assert!(old_task.is_finished());
+}
+
+#[tokio::test]
+async fn a_channel_that_is_dropped_is_told_as_closed_and_its_node_may_come_again() {
+    let world = world();
+    for _ in 0..2 {
+        let (_far, task) = world.connect(1 << 20);
+        settle().await;
+        task.abort();
+        settle().await;
+        assert_eq!(told(&world), ["connected", "closed"]);
+    }
+}
+
+#[tokio::test]
+async fn a_node_gets_no_more_room_by_connecting_anew() {
+    let world = world();
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let (mut far, task) = world.connect(2 * limits::PEER_MESSAGE_BYTES_MAX);
+        far.write_all(&frame(&vec![0; limits::PEER_MESSAGE_BYTES_MAX])).await.unwrap();
+        settle().await;
+        held.extend(world.received());
+        drop(far);
+        let _ = task.await.unwrap();
+    }
+    assert_eq!(held.len(), 2);
+    let (mut far, _task) = world.connect(1 << 20);
+    far.write_all(&frame(b"more")).await.unwrap();
+    settle().await;
+    assert!(world.received().is_empty(), "what waits to be handled takes all the room");
+    held.clear();
+    settle().await;
+    assert_eq!(world.received().len(), 1);
+}
+
+#[tokio::test]
+async fn there_is_room_for_so_many_nodes_and_for_another_when_one_goes() {
+    let (sender, inbox) = channel();
+    let (peers, manager) = (Peers::default(), ManagerPort::new(sender));
+    let mut open: Vec<_> = (1..=PEERS_MAX as u64).map(|node| peers.begin(NodeId(node), &manager).unwrap()).collect();
+    let another = NodeId(PEERS_MAX as u64 + 1);
+    assert!(peers.begin(another, &manager).is_none());
+    assert!(peers.begin(TWO, &manager).is_some(), "a node that has room may connect anew");
+    open.remove(0);
+    assert!(peers.begin(another, &manager).is_some());
+    assert!(inbox.try_iter().all(|told| !matches!(told, ToManager::Peer { .. })));
 }

@@ -2,8 +2,7 @@
 //!
 //! A client may bring any certificate, self-signed or not: who it is, is the digest of the public
 //! key whose possession the handshake proves, and what it may do is decided later, from the ledger.
-//! Between nodes both sides must hold a key of the node list. Names, issuers and dates of
-//! certificates decide nothing here.
+//! Between nodes both sides must be nodes as [`NodeKeys`] knows them.
 //!
 //! Resumption is off on both sides: a resumed session would skip the verifiers (rustls does not call
 //! them again), so that a removed node or a closed question of identity would live on in a ticket.
@@ -22,7 +21,11 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
     version,
 };
-use synod_types::{ActorId, NodeId};
+use synod_crypto::chain::ChainRefused;
+use synod_crypto::slot::SlotRefused;
+use synod_types::{ActorId, NodeId, Time};
+
+use crate::nodes::{NodeKeys, NotANode};
 
 /// A certificate chain, own certificate first, and its key.
 pub struct Credentials {
@@ -72,7 +75,7 @@ pub fn client_door(credentials: &Credentials) -> Result<Arc<ServerConfig>, TlsSe
     server(credentials, Arc::new(AnyKey { provider: provider() }), &[b"h2", b"http/1.1"])
 }
 
-/// Settings for the door of nodes, and for dialling `expected` of them.
+/// Settings for the door of nodes.
 ///
 /// # Errors
 /// If certificate and key do not fit each other.
@@ -80,20 +83,39 @@ pub fn peer_door(credentials: &Credentials, nodes: Arc<NodeKeys>) -> Result<Arc<
     server(credentials, Arc::new(NodeKey { provider: provider(), nodes, only: None }), &[PEER_PROTOCOL])
 }
 
-/// Settings for dialling one node.
-///
-/// # Errors
-/// If certificate and key do not fit each other.
-pub fn dial(credentials: &Credentials, nodes: Arc<NodeKeys>, to: NodeId) -> Result<Arc<ClientConfig>, TlsSetupError> {
-    let verifier = NodeKey { provider: provider(), nodes, only: Some(to) };
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&version::TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_auth_cert(credentials.certificates.clone(), credentials.key.clone_key())?;
-    config.resumption = Resumption::disabled();
-    config.alpn_protocols = vec![PEER_PROTOCOL.to_vec()];
-    Ok(Arc::new(config))
+/// Settings for dialling nodes.
+pub struct Dialler {
+    nodes: Arc<NodeKeys>,
+    credentials: Credentials,
+}
+
+impl Dialler {
+    /// Settings for dialling with these credentials.
+    ///
+    /// # Errors
+    /// If certificate and key do not fit each other.
+    pub fn new(credentials: Credentials, nodes: Arc<NodeKeys>) -> Result<Self, TlsSetupError> {
+        let dialler = Self { nodes, credentials };
+        dialler.config(NodeId(0))?;
+        Ok(dialler)
+    }
+
+    /// Settings for dialling one node, and nobody else.
+    pub fn to(&self, node: NodeId) -> Arc<ClientConfig> {
+        Arc::new(self.config(node).expect("the same certificate and key were taken before"))
+    }
+
+    fn config(&self, node: NodeId) -> Result<ClientConfig, TlsSetupError> {
+        let verifier = NodeKey { provider: provider(), nodes: Arc::clone(&self.nodes), only: Some(node) };
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&version::TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_auth_cert(self.credentials.certificates.clone(), self.credentials.key.clone_key())?;
+        config.resumption = Resumption::disabled();
+        config.alpn_protocols = vec![PEER_PROTOCOL.to_vec()];
+        Ok(config)
+    }
 }
 
 fn server(
@@ -113,27 +135,6 @@ fn server(
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
-}
-
-/// The public keys of the nodes, by digest.
-#[derive(Clone, Debug, Default)]
-pub struct NodeKeys(Vec<(NodeId, ActorId)>);
-
-impl NodeKeys {
-    /// The list of the nodes and the digests of their public keys (SubjectPublicKeyInfo, DER).
-    pub fn new(nodes: impl IntoIterator<Item = (NodeId, ActorId)>) -> Self {
-        Self(nodes.into_iter().collect())
-    }
-
-    /// The node that holds the key.
-    pub fn find(&self, key: ActorId) -> Option<NodeId> {
-        self.0.iter().find(|(_, known)| *known == key).map(|(node, _)| *node)
-    }
-
-    /// The nodes, in the order of the list.
-    pub fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.0.iter().map(|(node, _)| *node)
-    }
 }
 
 /// Who a peer is, from its certificate; the handshake has shown that it holds the key.
@@ -189,7 +190,7 @@ impl ClientCertVerifier for AnyKey {
     }
 }
 
-/// Accepts the nodes of the list, or only one of them.
+/// Accepts nodes, or only one of them.
 #[derive(Debug)]
 struct NodeKey {
     provider: Arc<CryptoProvider>,
@@ -198,11 +199,23 @@ struct NodeKey {
 }
 
 impl NodeKey {
-    fn verify(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
-        match self.nodes.find(key_id(certificate)?) {
-            Some(node) if self.only.is_none_or(|only| only == node) => Ok(()),
-            _ => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
+    fn verify(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+        let now = Time(now.as_secs().saturating_mul(1_000_000));
+        match self.nodes.peer(key_id(certificate)?, certificate, now) {
+            Ok(peer) if self.only.is_none_or(|only| only == peer.node) => Ok(()),
+            Ok(_) => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
+            Err(error) => Err(Error::InvalidCertificate(alert(&error))),
         }
+    }
+}
+
+/// What the other side is told: TLS has a word for each of these.
+const fn alert(error: &NotANode) -> CertificateError {
+    match error {
+        NotANode::Removed => CertificateError::Revoked,
+        NotANode::Unknown(SlotRefused::NotIssued(ChainRefused::Expired { .. })) => CertificateError::Expired,
+        NotANode::Unknown(SlotRefused::NotIssued(ChainRefused::NotValidYet { .. })) => CertificateError::NotValidYet,
+        NotANode::Unknown(_) | NotANode::OtherKey { .. } => CertificateError::ApplicationVerificationFailure,
     }
 }
 
@@ -215,9 +228,9 @@ impl ClientCertVerifier for NodeKey {
         &self,
         end_entity: &CertificateDer<'_>,
         _intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
+        now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.verify(end_entity)?;
+        self.verify(end_entity, now)?;
         Ok(ClientCertVerified::assertion())
     }
 
@@ -251,9 +264,9 @@ impl ServerCertVerifier for NodeKey {
         _intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
-        _now: UnixTime,
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.verify(end_entity)?;
+        self.verify(end_entity, now)?;
         Ok(ServerCertVerified::assertion())
     }
 

@@ -5,7 +5,6 @@ use rustls::sign::CertifiedKey;
 use rustls::{HandshakeKind, RootCertStore};
 use synod_crypto::x509::{Validity, actor_certificate, node_certificate, service_certificate};
 use synod_crypto::{ActorKey, Certificate, NodeKey as SlotKey, ServiceKey};
-use synod_types::Time;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
@@ -20,6 +19,19 @@ fn node(service: &ServiceKey, id: u64) -> (Credentials, ActorId, Certificate) {
     let certificate = node_certificate(service, NodeId(id), key.verifying_key(), &names, VALIDITY).unwrap();
     let credentials = Credentials::from_pem(certificate.to_pem().as_bytes(), key.expose_pem().as_bytes()).unwrap();
     (credentials, certificate.actor_id(), certificate)
+}
+
+/// The node list.
+fn listing(service: &ServiceKey, nodes: &[(NodeId, ActorId)]) -> Arc<NodeKeys> {
+    let keys = NodeKeys::new(service.verifying_key().clone());
+    keys.follow(nodes.iter().copied());
+    Arc::new(keys)
+}
+
+fn dial(credentials: &Credentials, nodes: Arc<NodeKeys>, to: NodeId) -> Arc<ClientConfig> {
+    let Credentials { certificates, key } = credentials;
+    let credentials = Credentials { certificates: certificates.clone(), key: key.clone_key() };
+    Dialler::new(credentials, nodes).unwrap().to(to)
 }
 
 /// An actor with a self-signed certificate.
@@ -105,7 +117,7 @@ async fn a_certificate_without_its_key_is_refused_at_both_doors() {
     };
     let bad_signature = Error::InvalidCertificate(CertificateError::BadSignature);
     assert_eq!(refused(thief(&victim), client_door(&credentials).unwrap()).await, bad_signature);
-    let nodes = Arc::new(NodeKeys::new([(NodeId(1), id)]));
+    let nodes = listing(&service, &[(NodeId(1), id)]);
     let mut as_node = Arc::unwrap_or_clone(thief(&certificate));
     as_node.alpn_protocols = vec![PEER_PROTOCOL.to_vec()];
     assert_eq!(refused(Arc::new(as_node), peer_door(&credentials, nodes).unwrap()).await, bad_signature);
@@ -134,13 +146,13 @@ async fn nothing_is_resumed_so_that_the_verifiers_are_asked_each_time() {
 async fn nodes_of_the_list_reach_each_other_and_know_whom_they_reached() {
     let service = ServiceKey::generate();
     let ((one, one_id, _), (two, two_id, _)) = (node(&service, 1), node(&service, 2));
-    let nodes = Arc::new(NodeKeys::new([(NodeId(1), one_id), (NodeId(2), two_id)]));
-    let dial = dial(&one, Arc::clone(&nodes), NodeId(2)).unwrap();
+    let nodes = listing(&service, &[(NodeId(1), one_id), (NodeId(2), two_id)]);
+    let dial = dial(&one, Arc::clone(&nodes), NodeId(2));
     let (near, far) = handshake(dial, peer_door(&two, Arc::clone(&nodes)).unwrap()).await;
     near.unwrap();
     let far = far.unwrap();
     let shown = &far.get_ref().1.peer_certificates().unwrap()[0];
-    assert_eq!(nodes.find(key_id(shown).unwrap()), Some(NodeId(1)));
+    assert_eq!(nodes.slot_of(key_id(shown).unwrap()), Some(NodeId(1)));
 }
 
 #[tokio::test]
@@ -148,14 +160,14 @@ async fn a_node_with_another_key_than_the_list_names_is_refused_on_both_sides() 
     let service = ServiceKey::generate();
     let ((one, one_id, _), (two, two_id, _), (stranger, ..)) =
         (node(&service, 1), node(&service, 2), node(&service, 2));
-    let nodes = Arc::new(NodeKeys::new([(NodeId(1), one_id), (NodeId(2), two_id)]));
+    let nodes = listing(&service, &[(NodeId(1), one_id), (NodeId(2), two_id)]);
     let not_it = Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
 
     // The service issued the stranger's certificate too: that does not make it a node.
-    let from_stranger = dial(&stranger, Arc::clone(&nodes), NodeId(2)).unwrap();
+    let from_stranger = dial(&stranger, Arc::clone(&nodes), NodeId(2));
     assert_eq!(refused(from_stranger, peer_door(&two, Arc::clone(&nodes)).unwrap()).await, not_it);
 
-    let to_two = dial(&one, Arc::clone(&nodes), NodeId(2)).unwrap();
+    let to_two = dial(&one, Arc::clone(&nodes), NodeId(2));
     for wrong in [&stranger, &one] {
         let (near, _) = handshake(Arc::clone(&to_two), peer_door(wrong, Arc::clone(&nodes)).unwrap()).await;
         assert_eq!(tls_error(near.unwrap_err()), not_it);
@@ -163,10 +175,32 @@ async fn a_node_with_another_key_than_the_list_names_is_refused_on_both_sides() 
 }
 
 #[tokio::test]
+async fn who_may_have_joined_is_let_in_and_who_was_removed_hears_that_it_was() {
+    let service = ServiceKey::generate();
+    let ((one, one_id, _), (_, two_id, _)) = (node(&service, 1), node(&service, 2));
+    let (four, four_id, _) = node(&service, 4);
+    let nodes = listing(&service, &[(NodeId(1), one_id), (NodeId(2), two_id)]);
+    let of_four = listing(&service, &[(NodeId(1), one_id), (NodeId(2), two_id)]);
+    let door = peer_door(&one, Arc::clone(&nodes)).unwrap();
+    let to_one = dial(&four, of_four, NodeId(1));
+    let (near, far) = handshake(Arc::clone(&to_one), Arc::clone(&door)).await;
+    near.unwrap();
+    far.unwrap();
+
+    nodes.follow([(NodeId(1), one_id), (NodeId(2), two_id), (NodeId(4), four_id)]);
+    nodes.follow([(NodeId(1), one_id), (NodeId(2), two_id)]);
+    let (near, far) = handshake(to_one, door).await;
+    assert_eq!(tls_error(far.unwrap_err()), Error::InvalidCertificate(CertificateError::Revoked));
+    // In TLS 1.3 the side that dials is done before the other has looked at its certificate.
+    let told = near.unwrap().read(&mut [0]).await.unwrap_err();
+    assert_eq!(tls_error(told), Error::AlertReceived(rustls::AlertDescription::CertificateRevoked));
+}
+
+#[tokio::test]
 async fn an_actor_is_no_node_and_the_doors_speak_different_protocols() {
     let service = ServiceKey::generate();
     let (one, one_id, _) = node(&service, 1);
-    let nodes = Arc::new(NodeKeys::new([(NodeId(1), one_id)]));
+    let nodes = listing(&service, &[(NodeId(1), one_id)]);
     let (certificate, key) = actor();
     let client = client_builder(&service).with_client_auth_cert(vec![certificate.to_pki()], key).unwrap();
     let not_it = Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);

@@ -1,0 +1,175 @@
+//! Who is a node, shared by all threads: the node list in force, and what may be believed beyond it.
+//!
+//! The list is what the committed governance tables say, so another node may know a newer one: its leader may have
+//! joined in a transaction that this node can learn only from that leader. So a peer is accepted
+//!
+//! 1. if the list names its key, for that slot, whatever its certificate says;
+//! 2. otherwise if the service issued its certificate, which is valid now, for a slot above all that this node has seen
+//!    in a list (slots are given in order and never twice), and no list named its key before.
+//!
+//! A peer of the second kind is heard like any other: what it sends is checked, and a block counts only under a key of
+//! the list that is in force where the block stands. What it is told is what any node is told, all of it sealed.
+//!
+//! A key that a list named and the latest does not is one of a removed node. It gets no new channel, and a channel that
+//! stands is closed after [`REMOVED_GRACE`].
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use synod_crypto::slot::{SlotRefused, issued_slot};
+use synod_crypto::{VerifyingKey, sha256};
+use synod_types::limits::NODES_MAX;
+use synod_types::{ActorId, NodeId, Time};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// The keys of the nodes. Shared between threads.
+#[derive(Debug)]
+pub struct NodeKeys {
+    service: VerifyingKey,
+    list: watch::Sender<List>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    nodes: BTreeMap<NodeId, ActorId>,
+    /// The highest slot that any list named.
+    last: NodeId,
+    /// Keys that an earlier list named and this one does not.
+    removed: HashSet<ActorId>,
+}
+
+/// A node as its channel proved it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its slot.
+    pub node: NodeId,
+    /// The digest of its public key (SubjectPublicKeyInfo, DER).
+    pub key: ActorId,
+}
+
+/// Why somebody is not accepted as a node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotANode {
+    /// It was one.
+    #[error("the key is that of a node that was removed")]
+    Removed,
+    /// Nothing speaks for it.
+    #[error("the node list does not name the key")]
+    Unknown(#[from] SlotRefused),
+    /// Its certificate is for a slot that is or was another key's.
+    #[error("slot {node} is not the key's")]
+    OtherKey {
+        /// The slot.
+        node: NodeId,
+    },
+}
+
+impl NodeKeys {
+    /// The keys of a service of which no list is known yet.
+    pub fn new(service: VerifyingKey) -> Self {
+        Self { service, list: watch::Sender::default() }
+    }
+
+    /// From now on this list is in force, and no other.
+    pub fn follow(&self, nodes: impl IntoIterator<Item = (NodeId, ActorId)>) {
+        let nodes: BTreeMap<_, _> = nodes.into_iter().collect();
+        self.list.send_if_modified(|list| {
+            if list.nodes == nodes {
+                return false;
+            }
+            list.last = list.last.max(nodes.keys().next_back().copied().unwrap_or_default());
+            list.removed.extend(list.nodes.values());
+            nodes.values().for_each(|key| {
+                list.removed.remove(key);
+            });
+            list.nodes = nodes;
+            true
+        });
+    }
+
+    /// Who it is that proved to hold the key `key` of `certificate`, if that is a node at `now`.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn peer(&self, key: ActorId, certificate: &[u8], now: Time) -> Result<Peer, NotANode> {
+        let list = self.list.borrow();
+        if let Some(node) = list.slot_of(key) {
+            return Ok(Peer { node, key });
+        }
+        if list.removed.contains(&key) {
+            return Err(NotANode::Removed);
+        }
+        let node = issued_slot(certificate, &self.service, Some(now))?;
+        if list.accepts(Peer { node, key }) { Ok(Peer { node, key }) } else { Err(NotANode::OtherKey { node }) }
+    }
+
+    /// The slot that the list gives to a key.
+    pub fn slot_of(&self, key: ActorId) -> Option<NodeId> {
+        self.list.borrow().slot_of(key)
+    }
+
+    /// Whether the list names `node`.
+    pub fn is_listed(&self, node: NodeId) -> bool {
+        self.list.borrow().nodes.contains_key(&node)
+    }
+
+    /// The nodes that `own` dials: those with lower slots, and, if no list named `own` yet, the slots below it that a
+    /// newer list may name.
+    pub fn to_dial(&self, own: NodeId) -> Vec<NodeId> {
+        let list = self.list.borrow();
+        let unknown = (list.last.0 + 1).max(own.0.saturating_sub(NODES_MAX as u64))..own.0;
+        list.nodes.keys().copied().filter(|node| *node < own).chain(unknown.map(NodeId)).collect()
+    }
+
+    /// Returns when the list has changed since `seen` was made or this was last called with it.
+    pub async fn changed(&self, seen: &mut ListSeen) {
+        if seen.0.changed().await.is_err() {
+            // Nobody changes it any more.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The list as it is now, as [`NodeKeys::changed`] is told.
+    pub fn seen(&self) -> ListSeen {
+        ListSeen(self.list.subscribe())
+    }
+
+    /// Returns when `peer` has not been a node for so long that its channel is to be closed.
+    pub async fn outstayed(&self, peer: Peer) {
+        let mut list = self.list.subscribe();
+        // It fails only when the list has been dropped, and with it the channels.
+        let _ = list.wait_for(|list| !list.accepts(peer)).await;
+        sleep(REMOVED_GRACE).await;
+    }
+}
+
+/// A list that somebody has looked at.
+pub struct ListSeen(watch::Receiver<List>);
+
+impl List {
+    fn slot_of(&self, key: ActorId) -> Option<NodeId> {
+        self.nodes.iter().find(|(_, known)| **known == key).map(|(node, _)| *node)
+    }
+
+    /// Whether nothing speaks against the peer: it is listed, or no list can have named it yet.
+    fn accepts(&self, peer: Peer) -> bool {
+        match self.nodes.get(&peer.node) {
+            Some(key) => *key == peer.key,
+            None => self.last < peer.node && !self.removed.contains(&peer.key) && self.slot_of(peer.key).is_none(),
+        }
+    }
+}
+
+/// The digest by which a node's key is known.
+pub fn key_digest(key: &VerifyingKey) -> ActorId {
+    ActorId(sha256(&[&key.to_spki_der()]).0)
+}
+
+/// For how long a removed node keeps its channels: it hears the end of the transaction that removed it, which the
+/// engine sends with its next messages.
+const REMOVED_GRACE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+#[path = "nodes_tests.rs"]
+mod tests;

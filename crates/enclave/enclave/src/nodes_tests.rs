@@ -1,0 +1,156 @@
+use std::sync::Arc;
+
+use synod_crypto::chain::ChainRefused;
+use synod_crypto::x509::{Validity, node_certificate};
+use synod_crypto::{Certificate, NodeKey, ServiceKey};
+use tokio::time::Instant;
+
+use super::*;
+use crate::testing::settle;
+
+const NOW: Time = Time(1_700_000_000_000_000);
+
+/// A service, and certificates that it issued; the digests of node N's key are [`World::key`].
+struct World {
+    service: ServiceKey,
+    nodes: NodeKeys,
+}
+
+fn world(listed: &[u64]) -> World {
+    let service = ServiceKey::from_seed(&[1; 32]);
+    let nodes = NodeKeys::new(service.verifying_key().clone());
+    let world = World { service, nodes };
+    world.follow(listed);
+    world
+}
+
+fn key(node: u64) -> NodeKey {
+    NodeKey::from_seed(&[u8::try_from(node).unwrap(); 32])
+}
+
+fn digest(node: u64) -> ActorId {
+    key_digest(key(node).verifying_key())
+}
+
+fn issue(service: &ServiceKey, slot: u64, holder: u64) -> Certificate {
+    let (names, validity) = (["localhost".to_owned()], Validity::days(NOW, 10));
+    node_certificate(service, NodeId(slot), key(holder).verifying_key(), &names, validity).unwrap()
+}
+
+impl World {
+    fn follow(&self, listed: &[u64]) {
+        self.nodes.follow(listed.iter().map(|node| (NodeId(*node), digest(*node))));
+    }
+
+    /// Who the node `holder` is with a certificate for `slot`.
+    fn peer(&self, slot: u64, holder: u64) -> Result<NodeId, NotANode> {
+        let certificate = issue(&self.service, slot, holder);
+        let peer = self.nodes.peer(digest(holder), certificate.der(), NOW)?;
+        assert_eq!(peer.key, digest(holder));
+        Ok(peer.node)
+    }
+}
+
+#[test]
+fn the_list_says_who_a_listed_node_is_whatever_its_certificate_says() {
+    let world = world(&[1, 2]);
+    assert_eq!(world.peer(2, 2), Ok(NodeId(2)));
+    assert_eq!(world.peer(7, 2), Ok(NodeId(2)));
+    let foreign = issue(&ServiceKey::generate(), 2, 2);
+    assert_eq!(world.nodes.peer(digest(2), foreign.der(), NOW).unwrap().node, NodeId(2));
+}
+
+#[test]
+fn a_node_that_a_newer_list_may_name_shows_a_certificate_of_the_service() {
+    let world = world(&[1, 2, 3]);
+    assert_eq!(world.peer(4, 4), Ok(NodeId(4)));
+    assert_eq!(world.peer(6, 6), Ok(NodeId(6)), "lists that this node has not seen may name several more");
+    let refused = |der: &[u8], at| world.nodes.peer(digest(4), der, at).unwrap_err();
+    let foreign = issue(&ServiceKey::generate(), 4, 4);
+    let not_issued = |why| NotANode::Unknown(SlotRefused::NotIssued(why));
+    assert_eq!(refused(foreign.der(), NOW), not_issued(ChainRefused::Signature));
+    let late = NOW.after(Duration::from_secs(11 * 86_400));
+    let expired = not_issued(ChainRefused::Expired { whose: "the leaf's" });
+    assert_eq!(refused(issue(&world.service, 4, 4).der(), late), expired);
+    assert_eq!(refused(b"garbage", NOW), not_issued(ChainRefused::Malformed { what: "certificate" }));
+}
+
+#[test]
+fn a_certificate_gives_nobody_a_slot_that_is_or_was_anothers() {
+    let world = world(&[1, 2, 4]);
+    for slot in [1, 2, 3, 4] {
+        assert_eq!(world.peer(slot, 9), Err(NotANode::OtherKey { node: NodeId(slot) }));
+    }
+}
+
+#[test]
+fn a_removed_node_is_none_under_any_slot_until_it_is_listed_again() {
+    let world = world(&[1, 2, 3]);
+    world.follow(&[2, 3]);
+    for slot in [1, 4] {
+        assert_eq!(world.peer(slot, 1), Err(NotANode::Removed));
+    }
+    world.follow(&[2]);
+    assert_eq!((world.peer(1, 1), world.peer(3, 3)), (Err(NotANode::Removed), Err(NotANode::Removed)));
+    world.nodes.follow([(NodeId(2), digest(2)), (NodeId(4), digest(1))]);
+    assert_eq!(world.peer(1, 1), Ok(NodeId(4)));
+}
+
+#[test]
+fn a_slot_with_a_new_key_is_no_longer_the_old_ones() {
+    let world = world(&[1, 2]);
+    world.nodes.follow([(NodeId(1), digest(1)), (NodeId(2), digest(5))]);
+    assert_eq!(world.peer(2, 2), Err(NotANode::Removed));
+    assert_eq!(world.peer(2, 5), Ok(NodeId(2)));
+}
+
+#[test]
+fn a_node_dials_lower_slots_and_a_joiner_also_those_that_it_cannot_know() {
+    let world = world(&[1, 3]);
+    let to_dial = |own| world.nodes.to_dial(NodeId(own)).iter().map(|node| node.0).collect::<Vec<_>>();
+    assert!(to_dial(1).is_empty());
+    assert_eq!(to_dial(3), [1]);
+    assert_eq!(to_dial(4), [1, 3]);
+    assert_eq!(to_dial(7), [1, 3, 4, 5, 6]);
+    let far = to_dial(1_000_000);
+    assert_eq!((far.len(), far.last()), (2 + NODES_MAX, Some(&999_999)));
+    world.follow(&[1, 3, 7]);
+    assert_eq!(to_dial(7), [1, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_outstays_when_the_list_has_lacked_its_node_for_a_while() {
+    let world = Arc::new(world(&[1, 2]));
+    let wait = |peer: Peer| {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { world.nodes.outstayed(peer).await })
+    };
+    let peer = |node| Peer { node: NodeId(node), key: digest(node) };
+    let (one, two, joining) = (wait(peer(1)), wait(peer(2)), wait(peer(4)));
+    settle().await;
+    world.follow(&[2]);
+    let removed_at = Instant::now();
+    one.await.unwrap();
+    assert_eq!(removed_at.elapsed().as_secs(), REMOVED_GRACE.as_secs());
+    assert!(!two.is_finished() && !joining.is_finished());
+    world.follow(&[2, 4]);
+    tokio::time::sleep(2 * REMOVED_GRACE).await;
+    assert!(!joining.is_finished(), "it has joined");
+    // Slot 6 is given: no list will name 5 any more.
+    let late = wait(peer(5));
+    settle().await;
+    world.follow(&[2, 4, 6]);
+    late.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_watches_the_list_hears_of_each_change_and_of_nothing_else() {
+    let world = world(&[1]);
+    let mut seen = world.nodes.seen();
+    world.follow(&[1]);
+    let unchanged = tokio::time::timeout(Duration::from_millis(1), world.nodes.changed(&mut seen));
+    assert!(unchanged.await.is_err());
+    world.follow(&[1, 2]);
+    world.nodes.changed(&mut seen).await;
+    assert!(world.nodes.is_listed(NodeId(2)));
+}
