@@ -9,9 +9,10 @@ use synod_crypto::x509::{Validity, actor_certificate};
 use synod_governance::bounded::{Blob, List, Name, Note};
 use synod_governance::entries::{Address, CertificateDer};
 use synod_governance::statement::{Body, prepare};
+use synod_governance::view::{AsOf, EventPlace, Wanted, Which, missed, proposal, proposals};
 use synod_governance::*;
 use synod_kv::State;
-use synod_types::{Digest, NodeId, Seqno, Time};
+use synod_types::{Digest, NodeId, Seqno, Time, TxId, View};
 
 const NETWORK: Digest = Digest([1; 32]);
 const NOW: Time = Time(1_800_000_000_000_000);
@@ -97,16 +98,34 @@ fn main() {
             note(if outcome.status == Some(Status::Open) { "vote" } else { "decide" }, took);
         }
     }
-    let begin = Instant::now();
+    // All others have ballots of every tenth member.
+    for id in 11..=PROPOSALS {
+        let digest = Tables(&state).proposal(id).unwrap().unwrap().digest;
+        for member in &members[..MEMBERS / 10] {
+            let ballot = BallotBody { proposal: id, digest, choice: Choice::Accept, counter: 1 };
+            note("vote", request(&mut state, &mut seqno, member, &Request::Vote(member.sign(&ballot))).1);
+        }
+    }
     let tables = Tables(&state);
-    let open = tables.open_proposals(0, usize::MAX).unwrap();
-    let listed: usize =
-        open.iter().filter_map(|id| tables.proposal(*id).unwrap()).map(|proposal| proposal.actions.len()).sum();
-    note("list all", begin.elapsed());
-    assert_eq!(listed, 990);
+    let txid_of = |seqno| Some(TxId::new(View(2), seqno));
+    let as_of = AsOf { network: NETWORK, txid: TxId::new(View(2), seqno), time: NOW, txid_of: &txid_of };
+    let wanted = Wanted { which: Which::Open, awaiting: None, after: 0, count_max: 1_000 };
+    for (what, awaiting) in [("list all open", None), ("list awaiting", Some(&members[MEMBERS - 1].caller.actor))] {
+        let begin = Instant::now();
+        let listed = proposals(tables, &as_of, &Wanted { awaiting, ..wanted }, awaiting).unwrap();
+        let size = serde_json::to_string(&listed).unwrap().len();
+        note(what, begin.elapsed());
+        println!("{what}: {} proposals, {} KiB", listed.proposals.len(), size >> 10);
+    }
     let begin = Instant::now();
-    assert_eq!(tables.awaiting(&members[0].caller.actor, usize::MAX).unwrap().len(), 990);
-    note("list awaiting", begin.elapsed());
+    serde_json::to_string(&proposal(tables, &as_of, 500, None).unwrap().unwrap()).unwrap();
+    note("show one", begin.elapsed());
+    let begin = Instant::now();
+    serde_json::to_string(&view::constitution(tables, &as_of).unwrap().unwrap()).unwrap();
+    note("show the constitution", begin.elapsed());
+    let begin = Instant::now();
+    assert!(!missed(&state, EventPlace::default(), seqno, 1_000).unwrap().is_empty());
+    note("find what was missed", begin.elapsed());
     for (what, took) in slowest {
         println!("{what}: {:.2} ms at most", took.as_secs_f64() * 1_000.0);
     }

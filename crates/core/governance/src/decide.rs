@@ -96,7 +96,7 @@ pub(crate) fn carry_out(tx: &mut Tx<'_>, env: &Env, actions: &[Action]) -> Read<
 }
 
 /// Each policy that applies to one of these actions, once, and what it makes of the ballots.
-fn judge(tables: Tables<'_>, actions: &[Action], tally: &Tally) -> Read<Vec<PolicyCount>> {
+pub(crate) fn judge(tables: Tables<'_>, actions: &[Action], tally: &Tally) -> Read<Vec<PolicyCount>> {
     let mut policies: BTreeMap<u8, Policy> = BTreeMap::new();
     for key in actions.iter().flat_map(Action::decided_by) {
         let of_kind = match key {

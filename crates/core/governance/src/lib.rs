@@ -11,7 +11,8 @@
 //! ledger calls it again on each request and must get the same write sets; that is what an audit is.
 //!
 //! Where to begin reading: [`Policy`] (which ballots accept), the `actions` folder (what a proposal can do),
-//! `decide` (what happens when a ballot comes in), [`statement`] (what is signed), [`identity`] (who speaks for whom).
+//! `decide` (what happens when a ballot comes in), [`statement`] (what is signed), [`identity`] (who speaks for whom),
+//! [`view`] (what people and programs are shown).
 
 mod actions;
 mod ballot;
@@ -38,6 +39,7 @@ pub mod statement;
 mod tables;
 mod tally;
 mod text;
+pub mod view;
 
 pub use actions::*;
 pub use constitution::{Constitution, Flaw, Place};

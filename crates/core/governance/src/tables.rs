@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use synod_kv::{EntryRefused, Lookup, Map};
+use synod_kv::{Entries, EntryRefused, KeyCodec, Lookup, Map};
 use synod_types::{ActorId, Digest, NodeId, Time};
 
 use crate::actions::ActionKind;
@@ -230,6 +230,11 @@ impl<'s> Tables<'s> {
         STANDING.range(self.0, bounds).map(|entry| entry.map(|((_, digest), record)| (digest, record))).collect()
     }
 
+    /// The highest counter of a member's statements on standing rules; 0 if there was none.
+    pub fn standing_counter(&self, member: &ActorId) -> Read<u64> {
+        Ok(STANDING_COUNTERS.get(self.0, member)?.unwrap_or(0))
+    }
+
     /// The id of the newest proposal; 0 if there was none.
     pub fn proposals_last(&self) -> Read<ProposalId> {
         Ok(PROPOSALS_LAST.get(self.0, &())?.unwrap_or(0))
@@ -248,6 +253,21 @@ impl<'s> Tables<'s> {
     /// What became of a proposal; `None` while it is open, or if there is none.
     pub fn decision(&self, id: ProposalId) -> Read<Option<Decision>> {
         DECISIONS.get(self.0, &id)
+    }
+
+    /// Whether a transaction has closed a proposal.
+    pub(crate) fn is_closed(&self, id: ProposalId) -> bool {
+        DECISIONS.has(self.0, &id)
+    }
+
+    /// What became of all proposals that are closed, by their ids.
+    pub(crate) fn decisions(&self) -> Entries<'s, ProposalId, Decision> {
+        DECISIONS.range(self.0, ..)
+    }
+
+    /// How many bytes the entry of a proposal takes.
+    pub(crate) fn proposal_size(&self, id: ProposalId) -> usize {
+        self.0.get(PROPOSALS.name(), &id.key_bytes()).map_or(0, |entry| entry.as_slice().len())
     }
 
     /// Where a proposal stands at ledger time `at`; `None` if there is none.

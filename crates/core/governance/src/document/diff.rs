@@ -14,7 +14,7 @@ use crate::reason::ActionReason;
 use crate::tables::Read;
 
 /// One difference between two constitutions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Change {
     /// What it is about, as in `member "Alpha"` or `policy add_member`.
     pub what: String,

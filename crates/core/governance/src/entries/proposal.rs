@@ -55,6 +55,20 @@ tagged! {
     }
 }
 
+impl Status {
+    /// The word for it, as programs read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "Open",
+            Self::Accepted => "Accepted",
+            Self::Rejected => "Rejected",
+            Self::Withdrawn => "Withdrawn",
+            Self::Expired => "Expired",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
 record! {
     /// What became of a proposal.
     pub struct Decision {

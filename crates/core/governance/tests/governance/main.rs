@@ -9,4 +9,5 @@ mod refusals;
 mod robustness;
 mod rules;
 mod story;
+mod views;
 mod world;

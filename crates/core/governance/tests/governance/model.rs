@@ -458,6 +458,7 @@ impl Life {
             state.apply(&outcome.writes, *seqno);
         }
         assert_eq!(state.digest(), self.world.state.digest());
+        self.world.check_missed();
     }
 }
 

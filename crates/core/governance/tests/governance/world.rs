@@ -7,6 +7,7 @@ use synod_crypto::{ActorKey, Certificate, NodeKey};
 use synod_governance::bounded::{Blob, List, Name, Note};
 use synod_governance::entries::{AdapterEntry, Address, CertificateDer, Role};
 use synod_governance::statement::{Body, prepare, proposal_digest};
+use synod_governance::view::{EventPlace, missed};
 use synod_governance::*;
 use synod_kv::State;
 use synod_types::{ActorId, Digest, NodeId, Seqno, Time};
@@ -79,7 +80,9 @@ pub struct World {
     pub state: State,
     pub seqno: Seqno,
     pub time: Time,
-    nonce: u8,
+    /// All events since genesis, with their places.
+    pub events: Vec<(EventPlace, Event)>,
+    nonce: u64,
 }
 
 impl World {
@@ -90,7 +93,7 @@ impl World {
     pub fn of(constitution: &Constitution) -> Self {
         let mut state = State::default();
         state.apply(&constitution.genesis_writes(START).unwrap(), Seqno(1));
-        Self { state, seqno: Seqno(1), time: START, nonce: 0 }
+        Self { state, seqno: Seqno(1), time: START, events: Vec::new(), nonce: 0 }
     }
 
     pub fn tables(&self) -> Tables<'_> {
@@ -105,6 +108,8 @@ impl World {
         assert_eq!(execute(&self.state, &env, &org.caller(role), request), Ok(outcome.clone()), "executed again");
         self.seqno = env.seqno;
         self.state.apply(&outcome.writes, self.seqno);
+        let place = |place| EventPlace { seqno: env.seqno, place };
+        self.events.extend((1..).map(place).zip(outcome.events.iter().cloned()));
         Ok(outcome)
     }
 
@@ -112,7 +117,7 @@ impl World {
         self.nonce += 1;
         ProposalBody {
             proposer: org.id(),
-            nonce: Blob::new(vec![self.nonce; 16]).unwrap(),
+            nonce: Blob::new(self.nonce.to_be_bytes().repeat(2)).unwrap(),
             actions: List::new(actions).unwrap(),
             expires: None,
             note: Note::default(),
@@ -154,6 +159,26 @@ impl World {
             }
         }
         Status::Open
+    }
+
+    /// The places of the events that people who were away find in the tables are those that the events had.
+    pub fn check_missed(&self) {
+        let told = |event: &Event| matches!(event, Event::Proposed { .. } | Event::Closed { .. });
+        let all: Vec<_> = self.events.iter().filter(|(_, event)| told(event)).cloned().collect();
+        let (until, mut at) = (self.seqno.next(), EventPlace::default());
+        let mut found = Vec::new();
+        loop {
+            let more = missed(&self.state, at, until, 1).unwrap();
+            let Some((last, _)) = more.last() else { break };
+            at = *last;
+            found.extend(more);
+        }
+        let places = |events: &[(EventPlace, Event)]| events.iter().map(|(place, _)| *place).collect::<Vec<_>>();
+        assert_eq!(places(&found), places(&all));
+        assert!(found == all);
+        for (nth, (place, _)) in all.iter().enumerate() {
+            assert_eq!(missed(&self.state, *place, until, 1_000).unwrap().first(), all.get(nth + 1));
+        }
     }
 
     pub fn status(&self, id: ProposalId) -> Status {

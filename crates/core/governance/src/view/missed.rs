@@ -1,0 +1,170 @@
+//! What happened to proposals, found in the tables alone: for those who were away for longer than events are kept.
+//!
+//! A transaction's events come in an order that `execute` gives them: proposals that expired, then what was asked
+//! for (a proposal and the votes of standing rules, a ballot, a withdrawal), then what that decided. So the place
+//! of each can be found again, and whoever counts by places misses none and sees none twice.
+
+use std::collections::BTreeSet;
+
+use synod_kv::{KeyCodec, State};
+use synod_types::Seqno;
+
+use crate::entries::{Decision, Source, Status};
+use crate::event::Event;
+use crate::limits::EXPIRED_PER_TRANSACTION_MAX;
+use crate::tables::{PROPOSALS, ProposalId, Read, Tables};
+
+/// Where an event lies in the order of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventPlace {
+    /// The seqno of its transaction.
+    pub seqno: Seqno,
+    /// Its place among the transaction's events, from 1.
+    pub place: u32,
+}
+
+impl EventPlace {
+    /// The place of the last event that the transaction can have.
+    pub const fn end_of(seqno: Seqno) -> Self {
+        Self { seqno, place: u32::MAX }
+    }
+}
+
+/// The events `Proposed` and `Closed` after the place `after` and before transaction `until`, in order: the
+/// earliest, about `count` of them, and at least one if there is any. All decisions are looked at each time.
+///
+/// # Errors
+/// If another version of the code wrote the tables.
+pub fn missed(state: &State, after: EventPlace, until: Seqno, count: usize) -> Read<Vec<(EventPlace, Event)>> {
+    let tables = Tables(state);
+    let mut found = Found { count_max: count.max(2 * OF_TRANSACTION_MAX + 1), entries: BTreeSet::new(), is_cut: false };
+    for id in first_since(state, after.seqno)?..=tables.proposals_last()? {
+        let Some(seqno) = submitted(state, id).filter(|seqno| *seqno < until) else { break };
+        if !found.add(seqno, What::Proposed, id) {
+            break;
+        }
+    }
+    for entry in tables.decisions() {
+        let (id, decision) = entry?;
+        let seqno = Seqno(decision.seqno);
+        if after.seqno <= seqno && seqno < until {
+            found.add(seqno, if decision.status == Status::Expired { What::Expired } else { What::Closed }, id);
+        }
+    }
+    let mut events = Vec::new();
+    for of_one in found.whole().chunk_by(|a, b| a.0 == b.0) {
+        events.extend(of_transaction(tables, of_one)?);
+    }
+    events.retain(|(place, _)| *place > after);
+    Ok(events)
+}
+
+/// What happened to a proposal, in the order in which a transaction tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Expired,
+    Proposed,
+    Closed,
+}
+
+type Entry = (Seqno, What, ProposalId);
+
+/// The earliest things found.
+struct Found {
+    /// More than the transaction that `after` is in and the next one can have, so that there is always progress.
+    count_max: usize,
+    entries: BTreeSet<Entry>,
+    /// Whether later ones were dropped.
+    is_cut: bool,
+}
+
+impl Found {
+    /// Whether it is among the earliest.
+    fn add(&mut self, seqno: Seqno, what: What, id: ProposalId) -> bool {
+        let entry = (seqno, what, id);
+        self.entries.insert(entry);
+        if self.entries.len() <= self.count_max {
+            return true;
+        }
+        self.is_cut = true;
+        self.entries.pop_last() != Some(entry)
+    }
+
+    /// The entries of those transactions of which none was dropped.
+    fn whole(self) -> Vec<Entry> {
+        let mut entries: Vec<_> = self.entries.into_iter().collect();
+        if self.is_cut
+            && let Some((last, _, _)) = entries.last().copied()
+        {
+            entries.retain(|(seqno, _, _)| *seqno < last);
+        }
+        entries
+    }
+}
+
+/// The events of one transaction, with their places.
+fn of_transaction(tables: Tables<'_>, entries: &[Entry]) -> Read<Vec<(EventPlace, Event)>> {
+    let mut expired = Vec::new();
+    let mut events = Vec::new();
+    for (seqno, what, id) in entries {
+        let Some(proposal) = tables.proposal(*id)? else { continue };
+        let place = |place: usize| EventPlace { seqno: *seqno, place: u32::try_from(place).unwrap_or(u32::MAX) };
+        match (what, tables.decision(*id)?) {
+            // They are closed in the order of their times.
+            (What::Expired, Some(decision)) => expired.push((proposal.expires, *id, decision)),
+            (What::Proposed, _) => {
+                let event = Event::Proposed { id: *id, proposer: proposal.proposer, digest: proposal.digest };
+                events.push((place(expired.len() + 1), event));
+            }
+            (What::Closed, Some(decision)) => {
+                let before = expired.len() + told_before(tables, *id, Seqno(proposal.seqno), &decision)?;
+                events.push((place(before + 1), Event::Closed { id: *id, decision }));
+            }
+            (_, None) => {}
+        }
+    }
+    expired.sort_by_key(|(expires, id, _)| (*expires, *id));
+    let seqno = entries.first().map_or_else(Seqno::default, |(seqno, _, _)| *seqno);
+    let expired = (1..).zip(expired).map(|(place, (_, id, decision))| {
+        let event = Event::Closed { id, decision };
+        (EventPlace { seqno, place }, event)
+    });
+    Ok(expired.chain(events).collect())
+}
+
+/// How many events of what was asked for come before the one that closed a proposal.
+fn told_before(tables: Tables<'_>, id: ProposalId, submitted: Seqno, decision: &Decision) -> Read<usize> {
+    if decision.status == Status::Withdrawn {
+        return Ok(0);
+    }
+    if submitted.0 != decision.seqno {
+        // The ballot that decided it.
+        return Ok(1);
+    }
+    // Rules decided it as it was submitted, and a ballot on a closed proposal is never replaced.
+    let ballots = tables.ballots(id)?;
+    let by_rules = ballots.values().filter(|ballot| matches!(ballot.source, Source::Standing(_)));
+    Ok(1 + by_rules.count())
+}
+
+/// The first proposal that was submitted at `seqno` or later: ids ascend with seqnos.
+fn first_since(state: &State, seqno: Seqno) -> Read<ProposalId> {
+    let (mut from, mut to) = (1, Tables(state).proposals_last()? + 1);
+    while from < to {
+        let middle = from + (to - from) / 2;
+        if submitted(state, middle).is_some_and(|at| at >= seqno) {
+            to = middle;
+        } else {
+            from = middle + 1;
+        }
+    }
+    Ok(from)
+}
+
+/// When a proposal was submitted: its entry never changes, so that is when it was written.
+fn submitted(state: &State, id: ProposalId) -> Option<Seqno> {
+    state.version(PROPOSALS.name(), &id.key_bytes())
+}
+
+/// The most things that one transaction does to proposals: some expire, one is submitted, one is closed.
+const OF_TRANSACTION_MAX: usize = EXPIRED_PER_TRANSACTION_MAX + 2;

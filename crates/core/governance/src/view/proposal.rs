@@ -1,0 +1,245 @@
+//! One proposal: in a line of a list, and in full.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use synod_types::ActorId;
+
+use super::AsOf;
+use crate::actions::{Action, ActionKind};
+use crate::decide::judge;
+use crate::entries::{BallotRecord, Count, Decision, PolicyCount, Proposal, Role, Source, Status};
+use crate::tables::{ProposalId, Read, Tables};
+use crate::tally::Choice;
+
+/// A proposal in short.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Its id.
+    pub id: ProposalId,
+    /// What ballots name.
+    pub digest: String,
+    /// Where it stands, see [`Status::name`].
+    pub status: &'static str,
+    /// Who proposed it.
+    pub proposer: String,
+    /// The proposer's name at that time.
+    pub proposer_name: String,
+    /// The kind of each action, in order.
+    pub kinds: Vec<ActionKind>,
+    /// Each action in one line for people, in order; what it quotes is escaped.
+    pub summary: Vec<String>,
+    /// Why, for people.
+    pub note: String,
+    /// When it was submitted.
+    pub submitted: Submitted,
+    /// The ledger time from which on it is closed, if ever.
+    pub expires: Option<u64>,
+    /// The ballots that count; once it is closed, those that counted.
+    pub votes: Count,
+    /// What the reader says to it.
+    pub mine: Option<Choice>,
+}
+
+/// When something was submitted.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Submitted {
+    /// By which transaction.
+    pub txid: Option<String>,
+    /// Its ledger time.
+    pub time: u64,
+}
+
+/// A proposal in full.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct ProposalView {
+    /// The network.
+    pub network: String,
+    /// The transaction as of which this holds.
+    pub txid: String,
+    /// The ledger time of that transaction.
+    pub time: u64,
+    /// What lists show, too.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// What it does, in order.
+    pub actions: Vec<Action>,
+    /// Each policy that applies and what it makes of the ballots; once it is closed, what it made of them.
+    pub policies: Vec<PolicyCount>,
+    /// All ballots, by their members' ids.
+    pub ballots: Vec<BallotView>,
+    /// What became of it.
+    pub decision: Option<DecisionView>,
+}
+
+/// One member's ballot.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct BallotView {
+    /// The member.
+    pub member: String,
+    /// Its name; none if it is no actor any more.
+    pub name: Option<String>,
+    /// What it says.
+    pub choice: Choice,
+    /// The counter that the member wrote on it.
+    pub counter: u64,
+    /// The transaction that brought it.
+    pub txid: Option<String>,
+    /// How it came: `signed`, or by a `standing` rule.
+    pub source: &'static str,
+    /// The digest of the standing rule.
+    pub rule: Option<String>,
+}
+
+/// What became of a proposal.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct DecisionView {
+    /// Where it stands, see [`Status::name`].
+    pub status: &'static str,
+    /// The transaction that closed it.
+    pub txid: Option<String>,
+    /// Its ledger time.
+    pub time: u64,
+    /// The ballots that counted.
+    pub count: Count,
+    /// Each policy that applied, and what it made of the ballots.
+    pub policies: Vec<PolicyCount>,
+    /// Why it failed, if it did.
+    pub reasons: Vec<String>,
+}
+
+impl DecisionView {
+    /// This decision, for people.
+    pub fn new(decision: &Decision, as_of: &AsOf<'_>) -> Self {
+        Self {
+            status: decision.status.name(),
+            txid: as_of.txid_text(decision.seqno),
+            time: decision.time,
+            count: decision.count,
+            policies: decision.policies.to_vec(),
+            reasons: decision.reasons.iter().map(|note| note.as_str().to_owned()).collect(),
+        }
+    }
+}
+
+/// The proposal `id` in full, as `reader` sees it; `None` if there is none.
+///
+/// # Errors
+/// If another version of the code wrote the tables.
+pub fn proposal(
+    tables: Tables<'_>,
+    as_of: &AsOf<'_>,
+    id: ProposalId,
+    reader: Option<&ActorId>,
+) -> Read<Option<ProposalView>> {
+    let Some(proposal) = tables.proposal(id)? else { return Ok(None) };
+    let members = Membership::read(tables)?;
+    let decision = tables.decision(id)?;
+    let policies = match &decision {
+        Some(decision) => decision.policies.to_vec(),
+        None => judge(tables, &proposal.actions, &tables.tally(id)?)?,
+    };
+    let ballot = |(member, ballot): (ActorId, BallotRecord)| -> Read<BallotView> {
+        let name = tables.actor(&member)?.map(|actor| actor.name.as_str().to_owned());
+        let (source, rule) = source(&ballot.source);
+        let txid = as_of.txid_text(ballot.seqno);
+        Ok(BallotView {
+            member: member.to_hex(),
+            name,
+            choice: ballot.choice,
+            counter: ballot.counter,
+            txid,
+            source,
+            rule,
+        })
+    };
+    let ballots = tables.ballots(id)?.into_iter().map(ballot).collect::<Read<_>>()?;
+    Ok(Some(ProposalView {
+        network: as_of.network.to_hex(),
+        txid: as_of.txid.to_string(),
+        time: as_of.time.0,
+        summary: summary(tables, as_of, &members, id, &proposal, reader)?,
+        actions: proposal.actions.to_vec(),
+        policies,
+        ballots,
+        decision: decision.map(|decision| DecisionView::new(&decision, as_of)),
+    }))
+}
+
+/// How a ballot came, and by which rule.
+pub(super) fn source(source: &Source) -> (&'static str, Option<String>) {
+    match source {
+        Source::Signed(_) => ("signed", None),
+        Source::Standing(rule) => ("standing", Some(rule.to_hex())),
+    }
+}
+
+/// A proposal in short.
+pub(super) fn summary(
+    tables: Tables<'_>,
+    as_of: &AsOf<'_>,
+    members: &Membership,
+    id: ProposalId,
+    proposal: &Proposal,
+    reader: Option<&ActorId>,
+) -> Read<Summary> {
+    let decision = tables.decision(id)?;
+    let is_over = proposal.expires.is_some_and(|expires| expires <= as_of.time.0);
+    let (status, votes) = match &decision {
+        Some(decision) => (decision.status, decision.count),
+        None => (if is_over { Status::Expired } else { Status::Open }, members.count(tables, id)?),
+    };
+    let mine = match reader {
+        Some(reader) => {
+            tables.ballot(id, reader)?.filter(|ballot| decision.is_some() || members.counts(reader, ballot.seqno))
+        }
+        None => None,
+    };
+    Ok(Summary {
+        id,
+        digest: proposal.digest.to_hex(),
+        status: status.name(),
+        proposer: proposal.proposer.to_hex(),
+        proposer_name: proposal.proposer_name.as_str().to_owned(),
+        kinds: proposal.actions.iter().map(Action::kind).collect(),
+        summary: proposal.actions.iter().map(Action::summary).collect(),
+        note: proposal.note.as_str().to_owned(),
+        submitted: Submitted { txid: as_of.txid_text(proposal.seqno), time: proposal.time },
+        expires: proposal.expires,
+        votes,
+        mine: mine.map(|ballot| ballot.choice),
+    })
+}
+
+/// The members and since when they are: read once for many proposals.
+pub(super) struct Membership(BTreeMap<ActorId, u64>);
+
+impl Membership {
+    pub fn read(tables: Tables<'_>) -> Read<Self> {
+        let members = tables.actors()?.into_iter().filter(|(_, actor)| actor.role == Role::Member);
+        Ok(Self(members.map(|(id, actor)| (id, actor.since)).collect()))
+    }
+
+    /// Whether `id` is a member.
+    pub fn has(&self, id: &ActorId) -> bool {
+        self.0.contains_key(id)
+    }
+
+    /// Whether a ballot of `member` that came at `seqno` counts.
+    pub fn counts(&self, member: &ActorId, seqno: u64) -> bool {
+        self.0.get(member).is_some_and(|since| seqno > *since)
+    }
+
+    /// As [`Tables::tally`], without reading the members again.
+    fn count(&self, tables: Tables<'_>, id: ProposalId) -> Read<Count> {
+        let mut count = Count { members: u32::try_from(self.0.len()).unwrap_or(u32::MAX), ..Count::default() };
+        for (member, ballot) in tables.ballots(id)? {
+            match ballot.choice {
+                _ if !self.counts(&member, ballot.seqno) => {}
+                Choice::Accept => count.accepting += 1,
+                Choice::Reject => count.rejecting += 1,
+            }
+        }
+        Ok(count)
+    }
+}
