@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use bytes::Bytes;
-use synod_crypto::{NodeKey, ServiceKey, SessionKeys};
+use synod_crypto::{Certificate, NodeKey, ServiceKey, SessionKeys};
 use synod_ledger::{GenesisPublic, SealedBlock, Tip, check_genesis};
 use synod_node::{Action, Config, Event, GenesisRefused, Node, Start, StartError, Times, adapters_named};
 use synod_types::boundary::{LogRecord, Restart, ToEnclave, ToHost};
@@ -20,10 +20,11 @@ use crate::government::Governing;
 use crate::hub::{Hub, ToHub};
 use crate::manager::Manager;
 use crate::manager_port::ManagerPort;
-use crate::nodes::{NodeKeys, key_digest};
+use crate::nodes::{NodeKeys, Peer};
 use crate::peers::Peers;
 use crate::pool::Pools;
 use crate::service::Service;
+use crate::slot::{self, SlotUnknown};
 use crate::stream::HostSink;
 use crate::tls::{self, Credentials, Dialler, TlsSetupError};
 use crate::worker;
@@ -61,9 +62,9 @@ pub enum EnclaveError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The slot's key is not one of those in the genesis block.
-    #[error("the slot's key is not one that the genesis block names")]
-    SlotUnknown,
+    /// Keys, certificate and ledger do not agree which node this is.
+    #[error("this node does not know its slot")]
+    SlotUnknown(#[from] SlotUnknown),
     /// The ledger is empty, or its first record is not a genesis block.
     #[error("the ledger does not begin with a genesis block")]
     NoGenesis,
@@ -133,7 +134,7 @@ impl Enclave {
         let manager = ManagerPort::new(to_manager);
         let clock = Clock::start();
         let resumed = resume(setup, &manager, clock)?;
-        let Resumed { node, nodes, id, worker, service } = resumed;
+        let Resumed { node, nodes, own, worker, service } = resumed;
 
         let peers = Arc::<Peers>::default();
         let hub = Hub {
@@ -144,7 +145,7 @@ impl Enclave {
             peer_door: tls::peer_door(&credentials, Arc::clone(&nodes))?,
             dialler: Dialler::new(credentials, Arc::clone(&nodes))?,
             nodes: Arc::clone(&nodes),
-            own: id,
+            own,
             clock,
         };
         let (to_hub, hub_inbox) = unbounded_channel();
@@ -162,7 +163,8 @@ impl Enclave {
             run_hub(hub, hub_inbox);
         })?;
         let stopper = Stopper(Arc::clone(&host));
-        let manager = Manager { node, clock, service, host: Arc::clone(&host), peers, worker: to_worker, hub: to_hub };
+        let (host_port, worker) = (Arc::clone(&host), to_worker);
+        let manager = Manager { node, clock, service, host: host_port, peers, nodes, worker, hub: to_hub };
         spawn("manager", move || {
             let _stopper = stopper;
             let hub = manager.hub.clone();
@@ -175,7 +177,7 @@ impl Enclave {
                 None => ToHost::Stopped { reason: "every other part is gone".into(), restart: Restart::Allowed },
             });
         })?;
-        Ok(Self { id, port })
+        Ok(Self { id: own.node, port })
     }
 
     /// The node's slot.
@@ -191,7 +193,7 @@ impl Enclave {
 
 /// What the keys and the disk make.
 struct Resumed {
-    id: NodeId,
+    own: Peer,
     node: Node,
     nodes: Arc<NodeKeys>,
     worker: Worker,
@@ -211,8 +213,9 @@ where
 
     let node_key = NodeKey::from_pem(&setup.slot_key).map_err(not_valid("slot's key"))?;
     let nodes = NodeKeys::new(public.keys.service.clone());
-    nodes.follow(public.keys.nodes.iter().map(|(id, key)| (*id, key_digest(key))));
-    let id = nodes.slot_of(key_digest(node_key.verifying_key())).ok_or(EnclaveError::SlotUnknown)?;
+    let certificate = Certificate::from_pem(&setup.slot_certificate).map_err(not_valid("slot's certificate"))?;
+    let id = slot::own_slot(&certificate, node_key.verifying_key(), &public)?;
+    let own = slot::peer(id, node_key.verifying_key());
     let config = Config {
         id,
         node_key,
@@ -227,18 +230,20 @@ where
     let mut worker = Worker::new(&kits);
     let service = Service::new(worker.reader(), manager.clone(), Pools::start().map_err(EnclaveError::Thread)?);
     let state = start.government().committed().clone();
+    nodes.govern(&state);
     service.govern(Governing { txid: TxId::new(tip.tx_view, tip.seqno), time: tip.time, state });
-    replay(&mut start, &mut worker, &service);
+    replay(&mut start, &mut worker, &service, &nodes);
     for record in records {
         start.push(record?)?;
-        replay(&mut start, &mut worker, &service);
+        replay(&mut start, &mut worker, &service, &nodes);
     }
+    slot::check_listed(own, &nodes)?;
     let node = start.finish(clock.now(), setup.vote)?;
-    Ok(Resumed { id, node, nodes: Arc::new(nodes), worker, service: Arc::new(service) })
+    Ok(Resumed { own, node, nodes: Arc::new(nodes), worker, service: Arc::new(service) })
 }
 
 /// Hands on what the worker must know of the records read so far.
-fn replay(start: &mut Start, worker: &mut Worker, service: &Service) {
+fn replay(start: &mut Start, worker: &mut Worker, service: &Service, nodes: &NodeKeys) {
     while let Some(action) = start.poll_action() {
         match action {
             Action::Worker(message) => {
@@ -246,7 +251,10 @@ fn replay(start: &mut Start, worker: &mut Worker, service: &Service) {
                 let _ = worker.handle(message);
             }
             Action::Committed(txid) => service.views.committed(txid),
-            Action::Governed(governed) => service.governed(governed),
+            Action::Governed(governed) => {
+                nodes.govern(&governed.state);
+                service.governed(governed);
+            }
             other => unreachable!("a node that reads its disk only tells its worker: {other:?}"),
         }
     }

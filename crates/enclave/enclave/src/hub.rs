@@ -24,6 +24,7 @@ use crate::mailbox::Event;
 use crate::nodes::{NodeKeys, Peer};
 use crate::peers::{DIAL_PAUSE, DIAL_REFUSED_PAUSE, Peers};
 use crate::service::Service;
+use crate::slot::tell_place;
 use crate::stream::{Feed, HostSink, Stream, stream};
 use crate::tls::{Dialler, dial_name, key_id};
 
@@ -64,7 +65,7 @@ pub struct Hub {
     /// For the nodes that are dialled.
     pub dialler: Dialler,
     /// This node.
-    pub own: NodeId,
+    pub own: Peer,
     /// Its time.
     pub clock: Clock,
 }
@@ -103,6 +104,8 @@ impl Hub {
         let unlisted = Semaphore::new(UNLISTED_MAX);
         let shared = Arc::new(Shared { hub: self, connections: Connections::default(), unlisted });
         tokio::spawn(dial_all(Arc::clone(&shared)));
+        let place = Arc::clone(&shared);
+        tokio::spawn(async move { tell_place(place.hub.own, &place.hub.nodes).await });
         let mut held = Vec::new();
         let mut batch = Vec::new();
         let mut tick = interval(TICK);
@@ -257,7 +260,7 @@ impl Shared {
         let accepting = TlsAcceptor::from(Arc::clone(&self.hub.peer_door)).accept(stream);
         let tls = timeout(HANDSHAKE_TIME_MAX, accepting).await??;
         let peer = self.peer(tls.get_ref().1.peer_certificates())?;
-        if peer.node <= self.hub.own {
+        if peer.node <= self.hub.own.node {
             return Err(io::Error::other("this node is not one that dials"));
         }
         self.carry(peer, tls).await
@@ -334,7 +337,7 @@ async fn dial_all(shared: Arc<Shared>) {
     let mut dialled: HashMap<NodeId, JoinHandle<()>> = HashMap::new();
     loop {
         dialled.retain(|_, task| !task.is_finished());
-        for node in shared.hub.nodes.to_dial(shared.hub.own) {
+        for node in shared.hub.nodes.to_dial(shared.hub.own.node) {
             dialled.entry(node).or_insert_with(|| tokio::spawn(dial(Arc::clone(&shared), node)));
         }
         shared.hub.nodes.changed(&mut seen).await;
@@ -347,7 +350,7 @@ async fn dial(shared: Arc<Shared>, node: NodeId) {
     let mut pause = shortest;
     let mut refused = String::new();
     let config = shared.hub.dialler.to(node);
-    while shared.hub.nodes.to_dial(shared.hub.own).contains(&node) {
+    while shared.hub.nodes.to_dial(shared.hub.own.node).contains(&node) {
         pause = match shared.dial_once(node, &config).await {
             Dialled::Stood => shortest,
             Dialled::Failed => (2 * pause).min(longest),

@@ -32,6 +32,7 @@ mod pool;
 mod router;
 mod scratch;
 mod service;
+mod slot;
 mod stream;
 #[cfg(test)]
 mod testing;
@@ -41,4 +42,5 @@ mod waits;
 mod worker;
 
 pub use enclave::{Enclave, EnclaveError, EnclavePort, Setup, redact_panics};
+pub use slot::SlotUnknown;
 pub use tls::TlsSetupError;

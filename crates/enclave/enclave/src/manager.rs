@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::clock::Clock;
 use crate::hub::ToHub;
 use crate::manager_port::ToManager;
+use crate::nodes::NodeKeys;
 use crate::peers::Peers;
 use crate::service::Service;
 use crate::stream::HostSink;
@@ -30,6 +31,8 @@ pub struct Manager {
     pub host: HostSink,
     /// The other nodes.
     pub peers: Arc<Peers>,
+    /// Who is a node.
+    pub nodes: Arc<NodeKeys>,
     /// The worker.
     pub worker: Sender<Vec<ToWorker>>,
     /// The sessions.
@@ -124,7 +127,10 @@ impl Manager {
                 Action::Respond(more) => responses.extend(more),
                 Action::Answer { token, result } => self.to_hub(ToHub::Answer { token, result }),
                 Action::Committed(txid) => self.committed(txid, figures),
-                Action::Governed(governed) => self.service.governed(governed),
+                Action::Governed(governed) => {
+                    self.nodes.govern(&governed.state);
+                    self.service.governed(governed);
+                }
                 Action::Stop { reason } => stopped = Some(reason),
             }
         }

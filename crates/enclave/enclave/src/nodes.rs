@@ -18,6 +18,8 @@ use std::time::Duration;
 
 use synod_crypto::slot::{SlotRefused, issued_slot};
 use synod_crypto::{VerifyingKey, sha256};
+use synod_governance::{NodeEntry, Tables};
+use synod_kv::State;
 use synod_types::limits::NODES_MAX;
 use synod_types::{ActorId, NodeId, Time};
 use tokio::sync::watch;
@@ -86,6 +88,17 @@ impl NodeKeys {
             list.nodes = nodes;
             true
         });
+    }
+
+    /// From now on the node list of these governance tables is in force.
+    ///
+    /// # Panics
+    /// If they cannot be read: the node has read them before it took them in.
+    pub fn govern(&self, state: &State) {
+        let nodes = Tables::new(state).nodes().expect("the node has read these tables");
+        // Only keys that can be read are let into the list; another one would be nobody's.
+        let key = |node: &NodeEntry| VerifyingKey::from_spki_der(&node.public_key).ok();
+        self.follow(nodes.into_iter().filter_map(|(id, node)| Some((id, key_digest(&key(&node)?)))));
     }
 
     /// Who it is that proved to hold the key `key` of `certificate`, if that is a node at `now`.

@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
 use synod_crypto::chain::ChainRefused;
-use synod_crypto::x509::{Validity, node_certificate};
-use synod_crypto::{Certificate, NodeKey, ServiceKey};
+use synod_crypto::x509::{Validity, actor_certificate, node_certificate};
+use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey};
+use synod_governance::Role;
+use synod_node::Genesis;
+use synod_types::Seqno;
 use tokio::time::Instant;
 
 use super::*;
@@ -94,6 +97,24 @@ fn a_removed_node_is_none_under_any_slot_until_it_is_listed_again() {
     assert_eq!((world.peer(1, 1), world.peer(3, 3)), (Err(NotANode::Removed), Err(NotANode::Removed)));
     world.nodes.follow([(NodeId(2), digest(2)), (NodeId(4), digest(1))]);
     assert_eq!(world.peer(1, 1), Ok(NodeId(4)));
+}
+
+#[test]
+fn the_list_is_that_of_the_governance_tables() {
+    let (member, now) = (ActorKey::from_seed(&[7; 32]), NOW);
+    let certificate = actor_certificate(&member, "member", Validity::days(now, 10));
+    let mut genesis = Genesis::new("network", now).unwrap();
+    genesis.add_actor(Role::Member, "member", &certificate).unwrap();
+    for node in [1, 3] {
+        let (id, name, address) = (NodeId(node), format!("node {node}"), format!("10.0.0.{node}:7000"));
+        genesis.add_node(id, &name, certificate.actor_id(), key(node).verifying_key(), &address).unwrap();
+    }
+    let mut state = State::default();
+    state.apply(&genesis.constitution.genesis_writes(now).unwrap(), Seqno(1));
+    let world = world(&[1, 2]);
+    world.nodes.govern(&state);
+    assert_eq!([1, 2, 3].map(|node| world.nodes.is_listed(NodeId(node))), [true, false, true]);
+    assert_eq!((world.peer(3, 3), world.peer(2, 2)), (Ok(NodeId(3)), Err(NotANode::Removed)));
 }
 
 #[test]

@@ -182,7 +182,7 @@ async fn what_does_not_fit_together_is_refused_at_the_start() {
     };
     let foreign = || other.setup(1);
     assert!(matches!(start(&|setup| setup.records.clear()), EnclaveError::NoGenesis));
-    assert!(matches!(start(&|setup| setup.slot_key = foreign().slot_key), EnclaveError::SlotUnknown));
+    assert!(matches!(start(&|setup| setup.slot_key = foreign().slot_key), EnclaveError::SlotUnknown(_)));
     assert!(matches!(start(&|setup| setup.slot_key = "no key".into()), EnclaveError::Tls(_)));
     assert!(matches!(start(&|setup| setup.session_keys = foreign().session_keys), EnclaveError::Start(_)));
     assert!(matches!(start(&|setup| setup.service_key = foreign().service_key), EnclaveError::Start(_)));
@@ -191,5 +191,8 @@ async fn what_does_not_fit_together_is_refused_at_the_start() {
     let unreadable =
         |setup: &mut synod_enclave::Setup<Vec<_>>| setup.records.push(Err(std::io::ErrorKind::Other.into()));
     assert!(matches!(start(&unreadable), EnclaveError::LedgerUnreadable(_)));
-    assert!(matches!(start(&|setup| setup.slot_certificate = foreign().slot_certificate), EnclaveError::Tls(_)));
+    assert!(matches!(
+        start(&|setup| setup.slot_certificate = foreign().slot_certificate),
+        EnclaveError::SlotUnknown(_)
+    ));
 }
