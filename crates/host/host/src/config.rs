@@ -53,9 +53,13 @@ pub struct NodeConfig {
     /// A file that receives every byte that crosses the host boundary, for tests that search it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_boundary: Option<PathBuf>,
-    /// Where the nodes listen, by slot. The node's own entry is not used.
+    /// Where the nodes listen, by slot. The node's own entry is not used. If the settings were
+    /// [loaded](NodeConfig::load), the file is read again when a node is not there or cannot be reached.
     #[serde(default, with = "peers")]
     pub peers: BTreeMap<NodeId, String>,
+    /// The file that the settings were loaded from.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// What it means that a record is on disk.
@@ -98,6 +102,7 @@ impl NodeConfig {
         let base = path.parent().unwrap_or(Path::new(""));
         config.directory = base.join(&config.directory);
         config.record_boundary = config.record_boundary.map(|file| base.join(file));
+        config.file = Some(path.into());
         Ok(config)
     }
 

@@ -79,6 +79,11 @@ impl Doors {
         self.listed.insert(node, addresses.into_iter().map(|address| address.to_canonical()).collect());
     }
 
+    /// Forgets where the nodes are that are not among these.
+    pub fn list_only(&mut self, known: impl Fn(NodeId) -> bool) {
+        self.listed.retain(|node, _| known(*node));
+    }
+
     /// Gives a place at `door` to a connection from `remote`, if there is one.
     pub fn enter(&mut self, door: Door, remote: SocketAddr) -> Option<Place> {
         let address = remote.ip().to_canonical();
@@ -231,6 +236,18 @@ mod tests {
         assert_eq!((doors.strangers.count, doors.peers.count), (0, 1));
         doors.leave(listed);
         assert_eq!((doors.strangers.count, doors.peers.count), (0, 0));
+    }
+
+    #[test]
+    fn a_node_that_is_not_listed_any_more_is_a_stranger() {
+        let mut doors = Doors::new(10, 3);
+        doors.list(NodeId(2), ["192.0.2.2".parse().unwrap()]);
+        doors.list(NodeId(3), ["192.0.2.3".parse().unwrap()]);
+        doors.list_only(|node| node == NodeId(3));
+        for address in ["192.0.2.2", "192.0.2.3"] {
+            enter(&mut doors, Door::Peer, address).unwrap();
+        }
+        assert_eq!((doors.strangers.count, doors.peers.count), (1, 1));
     }
 
     #[test]

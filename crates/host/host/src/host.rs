@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::disk::{self, Job};
 use crate::ledger::{Ledger, Records};
 use crate::network::{self, Network, Sink};
+use crate::peer_book::PeerBook;
 use crate::record::Recorder;
 use crate::{HostError, NodeConfig, refused};
 
@@ -24,6 +25,7 @@ use crate::{HostError, NodeConfig, refused};
 #[derive(Debug)]
 pub struct Host {
     config: NodeConfig,
+    book: PeerBook,
     ledger: Ledger,
     clients: TcpListener,
     peers: TcpListener,
@@ -72,7 +74,8 @@ impl Host {
         let (network, from_enclave) = unbounded_channel();
         let (disk, jobs) = mpsc::channel();
         let port = HostPort { network, disk, recorder: recorder.clone() };
-        Ok(Self { config, ledger, clients, peers, recorder, port, from_enclave, jobs })
+        let book = PeerBook::new(&config);
+        Ok(Self { config, book, ledger, clients, peers, recorder, port, from_enclave, jobs })
     }
 
     /// The records on disk, oldest first, read as the iterator advances.
@@ -111,7 +114,7 @@ impl Host {
 
     /// Says where a node listens, in place of what `node.toml` says.
     pub fn set_peer(&mut self, node: NodeId, address: impl Into<String>) {
-        self.config.peers.insert(node, address.into());
+        self.book.fix(node, address.into());
     }
 
     /// Carries messages until the enclave has stopped, and returns the reason that it gave. Once
@@ -136,7 +139,7 @@ impl Host {
         stop: impl Future<Output = ()>,
     ) -> Result<String, HostError> {
         let failed = |what| move |source| HostError::SetupFailed { what, source };
-        let Self { config, ledger, clients, peers, recorder, port, mut from_enclave, jobs } = self;
+        let Self { config, book, ledger, clients, peers, recorder, port, mut from_enclave, jobs } = self;
         let sink = recording(to_enclave, recorder.clone());
 
         let (disk_done, mut disk_ended) = oneshot::channel();
@@ -149,7 +152,7 @@ impl Host {
 
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed("the runtime"))?;
         let end = runtime.block_on(async {
-            let network = Network::new(&config, Arc::clone(&sink));
+            let network = Network::new(&config, book, Arc::clone(&sink));
             for (listener, door) in [(clients, Door::Client), (peers, Door::Peer)] {
                 let listener = tokio::net::TcpListener::from_std(listener).map_err(failed("a listener"))?;
                 tokio::spawn(network.clone().accept(listener, door));

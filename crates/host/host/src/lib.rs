@@ -28,6 +28,7 @@ mod error;
 mod host;
 mod ledger;
 mod network;
+mod peer_book;
 mod record;
 mod refused;
 mod sync;

@@ -9,11 +9,13 @@ use std::time::Duration;
 use synod_types::NodeId;
 use synod_types::boundary::{ConnectionId, Door, ToEnclave, ToHost};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{sleep, timeout};
 
 use crate::connection::{Activity, Command, Pump, Stage};
 use crate::doors::{Doors, Place};
+use crate::peer_book::{PeerBook, Seen};
 use crate::{HostError, NodeConfig};
 
 /// Where messages for the enclave go.
@@ -27,7 +29,9 @@ pub struct Network {
 
 struct Shared {
     sink: Sink,
-    peers: BTreeMap<NodeId, String>,
+    book: Mutex<PeerBook>,
+    /// Told when the book has changed.
+    moved: Notify,
     idle_ticks_max: u64,
     next_id: AtomicU64,
     tick: Arc<AtomicU64>,
@@ -48,15 +52,13 @@ struct Entry {
 
 impl Network {
     /// A network without connections.
-    pub fn new(config: &NodeConfig, sink: Sink) -> Self {
+    pub fn new(config: &NodeConfig, book: PeerBook, sink: Sink) -> Self {
         let mut doors = Doors::new(config.connections_max, config.connections_per_address_max);
-        for (node, address) in &config.peers {
-            // Names are looked up later; addresses are known from the first connection on.
-            doors.list(*node, address.parse().map(|address: SocketAddr| address.ip()));
-        }
+        list(book.peers(), &mut doors);
         let shared = Shared {
             sink,
-            peers: config.peers.clone(),
+            book: Mutex::new(book),
+            moved: Notify::new(),
             idle_ticks_max: config.idle_max().as_secs() / TICK.as_secs(),
             next_id: AtomicU64::new(2),
             tick: Arc::default(),
@@ -125,18 +127,21 @@ impl Network {
 
     /// Learns, and learns again from time to time, where the nodes are that `node.toml` lists by name.
     pub async fn look_up_peers(self) {
-        let names = self.shared.peers.iter().filter(|(_, address)| address.parse::<SocketAddr>().is_err());
-        let names: Vec<_> = names.map(|(node, address)| (*node, address.clone())).collect();
-        while !names.is_empty() {
+        loop {
+            let peers = self.book().peers().clone();
+            let names = peers.into_iter().filter(|(_, address)| address.parse::<SocketAddr>().is_err());
             let mut pause = LOOK_UP_EVERY;
-            for (node, name) in &names {
+            for (node, name) in names {
                 match lookup_host(name).await {
-                    Ok(found) => self.table().doors.list(*node, found.map(|address| address.ip())),
+                    Ok(found) => self.table().doors.list(node, found.map(|address| address.ip())),
                     // Until it is known, the last answer holds.
                     Err(_) => pause = LOOK_UP_AGAIN_AFTER,
                 }
             }
-            sleep(pause).await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.shared.moved.notified() => {}
+            }
         }
     }
 
@@ -147,19 +152,9 @@ impl Network {
 
     fn connect(&self, connection: ConnectionId, node: NodeId) {
         let network = self.clone();
-        let address = self.shared.peers.get(&node).cloned();
         let commands = self.enter(connection, None);
         tokio::spawn(async move {
-            let stream = match address {
-                Some(address) => {
-                    timeout(CONNECT_TIME_MAX, TcpStream::connect(&address)).await.ok().and_then(Result::ok)
-                }
-                None => {
-                    tracing::warn!(%node, "node.toml has no address for this peer");
-                    None
-                }
-            };
-            match stream {
+            match network.reach(node).await {
                 Some(stream) => {
                     (network.shared.sink)(ToEnclave::Connected { connection });
                     network.pump(connection, stream, commands).await;
@@ -170,6 +165,35 @@ impl Network {
                 }
             }
         });
+    }
+
+    /// A stream to `node`, where the book says that it is.
+    async fn reach(&self, node: NodeId) -> Option<TcpStream> {
+        let look = self.book().doubt(node);
+        if let Some(look) = look {
+            // A disk may make it wait, and nobody else has to wait with it.
+            let seen = tokio::task::spawn_blocking(move || look.read()).await;
+            self.learn(seen.expect("reading a file does not panic"));
+        }
+        let address = self.book().address(node)?;
+        let stream = timeout(CONNECT_TIME_MAX, TcpStream::connect(&address)).await.ok().and_then(Result::ok);
+        self.book().reached(node, stream.is_some());
+        stream
+    }
+
+    /// Takes in what node.toml says now, if it has changed.
+    fn learn(&self, seen: Option<Seen>) {
+        let mut book = self.book();
+        if seen.is_some_and(|seen| book.take(seen)) {
+            let mut table = self.table();
+            table.doors.list_only(|node| book.peers().contains_key(&node));
+            list(book.peers(), &mut table.doors);
+            self.shared.moved.notify_one();
+        }
+    }
+
+    fn book(&self) -> MutexGuard<'_, PeerBook> {
+        self.shared.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn pump(self, id: ConnectionId, stream: TcpStream, commands: UnboundedReceiver<Command>) {
@@ -208,6 +232,15 @@ impl Network {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.shared.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells the doors of the addresses. Names are looked up later; addresses are known from the first connection on.
+fn list(peers: &BTreeMap<NodeId, String>, doors: &mut Doors) {
+    for (node, address) in peers {
+        if let Ok(address) = address.parse::<SocketAddr>() {
+            doors.list(*node, [address.ip()]);
+        }
     }
 }
 

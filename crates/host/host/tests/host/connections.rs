@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener};
 use synod_types::NodeId;
 use synod_types::boundary::{CONNECTION_WINDOW_BYTES, ConnectionId, Door, ToEnclave, ToHost};
 
-use crate::world::{start, start_in};
+use crate::world::{start, start_from_file, start_in, write_settings};
 
 #[test]
 fn bytes_go_both_ways_and_a_close_sends_what_is_left() {
@@ -94,4 +94,18 @@ fn a_host_reaches_another_and_says_so_and_says_if_it_cannot() {
     let alone = start_in(tempfile::tempdir().unwrap(), "", Some(nobody));
     alone.port.send(ToHost::Connect { connection, node: NodeId(2) });
     assert!(matches!(alone.next(), ToEnclave::Closed { connection: ConnectionId(1) }));
+}
+
+#[test]
+fn a_node_that_comes_into_node_toml_is_reached_without_a_restart() {
+    let far = start("");
+    let near = start_from_file(tempfile::tempdir().unwrap(), "");
+    near.port.send(ToHost::Connect { connection: ConnectionId(1), node: NodeId(2) });
+    assert!(matches!(near.next(), ToEnclave::Closed { connection: ConnectionId(1) }));
+    write_settings(&near.directory, "[peers]\n2 = 'not an address'\nthree = 'x:1'\n");
+    near.port.send(ToHost::Connect { connection: ConnectionId(3), node: NodeId(2) });
+    assert!(matches!(near.next(), ToEnclave::Closed { connection: ConnectionId(3) }));
+    write_settings(&near.directory, &format!("[peers]\n2 = '{}'\n", far.peers));
+    near.port.send(ToHost::Connect { connection: ConnectionId(5), node: NodeId(2) });
+    assert!(matches!(near.next(), ToEnclave::Connected { connection: ConnectionId(5) }));
 }

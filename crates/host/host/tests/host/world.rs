@@ -44,6 +44,24 @@ pub fn start_in(directory: TempDir, more: &str, peer: Option<SocketAddr>) -> Wor
     if let Some(peer) = peer {
         host.set_peer(NodeId(2), peer.to_string());
     }
+    run(directory, host)
+}
+
+/// A host whose settings lie in a file in the directory.
+pub fn start_from_file(directory: TempDir, more: &str) -> World {
+    write_settings(&directory, more);
+    let host = Host::open(NodeConfig::load(&directory.path().join("node.toml")).unwrap()).unwrap();
+    run(directory, host)
+}
+
+/// Writes the file anew.
+pub fn write_settings(directory: &TempDir, more: &str) {
+    let (file, draft) = (directory.path().join("node.toml"), directory.path().join("draft"));
+    std::fs::write(&draft, format!("{SETTINGS}directory = 'ledger'\n{more}")).unwrap();
+    std::fs::rename(draft, file).unwrap();
+}
+
+fn run(directory: TempDir, host: Host) -> World {
     let (sender, messages) = channel();
     let (stop, asked) = oneshot::channel();
     let (port, clients, peers) = (host.port(), host.client_address().unwrap(), host.peer_address().unwrap());
