@@ -136,12 +136,14 @@ mod tests {
             digest: Digest([2; 32]),
             actions: List::new(vec![Action::RemoveNode(RemoveNode { node: NodeId(3) })]).unwrap(),
             note: Note::new("why").unwrap(),
+            nonce: Blob::new(vec![8; 16]).unwrap(),
+            expires_signed: None,
             seqno: 9,
             time: 10,
             expires: Some(11),
             statement: Blob::new(vec![7; 32]).unwrap(),
         };
-        check(proposal, "9dadf4ce18f2d69be3d4d4e5f58aa0b6");
+        check(proposal, "d90664f0702b532b439b252454694109");
         let policies =
             vec![entries::PolicyCount { of: name("default"), policy: Policy::Majority, verdict: Verdict::Open }];
         let decision = Decision {

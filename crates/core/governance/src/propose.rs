@@ -47,6 +47,8 @@ pub(crate) fn propose(work: &mut Work<'_>, caller: &Caller, statement: &Statemen
         digest,
         actions: body.actions,
         note: body.note,
+        nonce: body.nonce,
+        expires_signed: body.expires,
         seqno: work.env.seqno.0,
         time: work.env.time.0,
         expires,

@@ -24,11 +24,16 @@ record! {
         pub actions: List<Action, ACTIONS_MAX>,
         /// Why, for people.
         pub note: Note,
+        /// The random bytes that the proposer signed with it: the digest covers them.
+        pub nonce: Blob<16>,
+        /// The time from which on it is closed as far as the proposer said so, and the digest covers it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub expires_signed: Option<u64>,
         /// The seqno of the transaction that submitted it.
         pub seqno: u64,
         /// The ledger time of its submission, in microseconds since the Unix epoch.
         pub time: u64,
-        /// The ledger time from which on it is closed, if ever.
+        /// The ledger time from which on it is closed, if ever: as signed, or by the constitution.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub expires: Option<u64>,
         /// SHA-256 of what the proposer signed, which the ledger keeps with the request.

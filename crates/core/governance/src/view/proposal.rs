@@ -62,6 +62,10 @@ pub struct ProposalView {
     /// What lists show, too.
     #[serde(flatten)]
     pub summary: Summary,
+    /// The random bytes that the proposer signed with it. With them and what follows anybody can make the digest again.
+    pub nonce: String,
+    /// The time from which on it is closed as far as the proposer said so.
+    pub expires_signed: Option<u64>,
     /// What it does, in order.
     pub actions: Vec<Action>,
     /// Each policy that applies and what it makes of the ballots; once it is closed, what it made of them.
@@ -159,6 +163,8 @@ pub fn proposal(
         txid: as_of.txid.to_string(),
         time: as_of.time.0,
         summary: summary(tables, as_of, &members, id, &proposal, reader)?,
+        nonce: proposal.nonce.to_hex(),
+        expires_signed: proposal.expires_signed,
         actions: proposal.actions.to_vec(),
         policies,
         ballots,

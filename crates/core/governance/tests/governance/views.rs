@@ -165,6 +165,7 @@ fn a_proposal_in_full_is_this_document() {
         "note": "a \"quoted\"\nword",
         "submitted": { "txid": "3.11", "time": world.time.0 - 1 },
         "expires": null, "votes": votes, "mine": "accept",
+        "nonce": "00000000000000050000000000000005", "expires_signed": null,
         "actions": [{ "action": "add_node", "name": "vn2", "owner": c.id().to_hex(), "public_key": key,
                       "address": "vn2.example.org:7001" }],
         "policies": [{ "of": "default", "policy": "majority", "verdict": "open" }],
@@ -172,6 +173,15 @@ fn a_proposal_in_full_is_this_document() {
         "decision": null,
     });
     assert_eq!(found, expected);
+    // Whoever reads it can make the digest again that ballots name.
+    let body = ProposalBody {
+        proposer: ActorId::from_hex(found["proposer"].as_str().unwrap()).unwrap(),
+        nonce: bounded::Blob::from_hex(found["nonce"].as_str().unwrap()).unwrap(),
+        actions: serde_json::from_value(found["actions"].clone()).unwrap(),
+        expires: serde_json::from_value(found["expires_signed"].clone()).unwrap(),
+        note: serde_json::from_value(found["note"].clone()).unwrap(),
+    };
+    assert_eq!(statement::proposal_digest(&NETWORK, &body).to_hex(), digest);
 
     let found = view::proposal(world.tables(), &as_of(&world), 1, None).unwrap().unwrap();
     let found = serde_json::to_value(&found).unwrap();
