@@ -10,7 +10,7 @@
 
 use bytes::Bytes;
 use synod_crypto::VerifyingKey;
-use synod_governance::{Caller, Env, Event, NodeEntry, Outcome, Refused, Request, Role, Status, Tables, execute};
+use synod_governance::{Caller, Env, Event, NodeEntry, Outcome, Refused, Request, Role, Status, Tables, execute, view};
 use synod_kv::{State, WriteSet};
 use synod_ledger::{ActorRecord, AdminRecord, CallRecord, Content, RequestRecord, SignerChange};
 use synod_types::{AdapterId, Decode, DecodeError, Digest, Encode, NodeId, Time, TxId};
@@ -172,7 +172,7 @@ fn record(request: &ClientRequest, actor: ActorFacts, reply: &Reply) -> RequestR
 }
 
 fn answer(outcome: &Outcome) -> Reply {
-    let status = outcome.status.map(status_name);
+    let status = outcome.status.map(Status::name);
     let body = serde_json::json!({ "proposal": outcome.proposal, "status": status });
     Reply::json(200, body.to_string()).with_writes()
 }
@@ -181,7 +181,8 @@ fn malformed() -> Reply {
     error(400, "MalformedRequest", "this is no governance request", "send what the client library or synod makes")
 }
 
-fn refusal(refused: &Refused) -> Reply {
+/// What a refused request is answered: an error, and all reasons against the actions of a proposal, each by itself.
+pub fn refusal(refused: &Refused) -> Reply {
     let status = match refused {
         Refused::NotAnActor { .. }
         | Refused::NotAMember { .. }
@@ -198,23 +199,17 @@ fn refusal(refused: &Refused) -> Reply {
         Refused::Unreadable { .. } => 500,
         _ => 422,
     };
-    error(status, refused.code(), &refused.to_string(), refused.hint())
+    let mut body =
+        serde_json::json!({ "code": refused.code(), "message": refused.to_string(), "hint": refused.hint() });
+    if let Refused::Actions { reasons } = refused {
+        body["reasons"] = serde_json::json!(view::reasons(reasons));
+    }
+    Reply::json(status, serde_json::json!({ "error": body }).to_string())
 }
 
 fn error(status: u16, code: &str, message: &str, hint: &str) -> Reply {
     let body = serde_json::json!({ "error": { "code": code, "message": message, "hint": hint } });
     Reply::json(status, body.to_string())
-}
-
-const fn status_name(status: Status) -> &'static str {
-    match status {
-        Status::Open => "Open",
-        Status::Accepted => "Accepted",
-        Status::Rejected => "Rejected",
-        Status::Failed => "Failed",
-        Status::Withdrawn => "Withdrawn",
-        Status::Expired => "Expired",
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use synod_crypto::{ActorKey, NodeKey, ServiceKey, SessionKeys};
 use synod_governance::bounded::{Blob, List, Name, Note};
 use synod_governance::entries::CertificateDer;
 use synod_governance::statement::prepare;
-use synod_governance::{Action as Asked, AddActor, Pins, ProposalBody};
+use synod_governance::{Action as Asked, ActionReason, AddActor, Pins, ProposalBody, Reason};
 use synod_types::{ActorId, Epoch, RequestId, Seqno, View};
 
 use super::*;
@@ -117,4 +117,29 @@ fn a_governance_block_that_says_that_anything_else_came_of_its_request_is_refuse
         let refused = world.check(change).unwrap_err();
         assert!(matches!(refused, CheckRefused::Governance(_)), "{what}: {refused}");
     }
+}
+
+#[test]
+fn a_refused_proposal_is_answered_with_each_reason_its_action_and_its_hint() {
+    let reason = |action, node| ActionReason { action, reason: Reason::NoSuchNode { node: NodeId(node) } };
+    let reply = refusal(&Refused::Actions { reasons: vec![reason(Some(1), 7), reason(None, 8)] });
+    let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    let listed = |action: Option<u8>, node: u8| {
+        let (message, hint) = (format!("there is no node {node}"), "list the nodes with `synod constitution show`");
+        serde_json::json!({ "action": action, "code": "NoSuchNode", "message": message, "hint": hint })
+    };
+    let expected = serde_json::json!({ "error": {
+        "code": "Actions",
+        "message": "the proposal is refused: action 2: there is no node 7; there is no node 8",
+        "hint": "each reason has a hint of its own",
+        "reasons": [listed(Some(1), 7), listed(None, 8)],
+    } });
+    assert_eq!((reply.status, body), (422, expected));
+
+    let reply = refusal(&Refused::NoActions);
+    let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(
+        (reply.status, body["error"]["code"].as_str(), body["error"].get("reasons")),
+        (422, Some("NoActions"), None)
+    );
 }

@@ -55,6 +55,7 @@ pub use event::{
     TxStatus,
 };
 pub use genesis::{Genesis, GenesisRefused, adapters_named};
+pub use governing::refusal as governance_refusal;
 pub use inbox::{PATIENCE, WAITING_BYTES_MAX, WAITING_REQUESTS_MAX};
 pub use node::Node;
 pub use probe::{NoProbe, Probe, Stage};
