@@ -199,7 +199,43 @@ pub enum LedgerCommand {
     /// committed transaction apart.
     Verify(LedgerArgs),
     /// Print one line per log entry: what anyone who holds the files can see.
-    Show(LedgerArgs),
+    ///
+    /// Applications' transactions and governance stand in their one order. What happened in governance is shown where
+    /// it is public, or opens under --key.
+    Show(ShowArgs),
+    /// Execute every governance transaction again, and report who proposed what, who voted how, under which policy.
+    ///
+    /// Verifies the files as `verify` does, opens the administrative parts, and carries each recorded request out
+    /// again: exit status 1 if a block wrote anything else than its members decided. Needs no running node, and no
+    /// key where the network keeps its administration public.
+    ///
+    /// With --json: {"ok", "governance_transactions", "last", "last_is_known_committed", "tables_digest",
+    /// "transactions": [{"txid", "time", "actor", "request", "proposal", "status", "events": [{"event",
+    /// "data"}]}], "constitution"}, events as in GET /gov/events.
+    Audit(AuditArgs),
+}
+
+/// What to show.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// A node's directory, or its ledger directory, or a directory of chunk files.
+    pub dir: PathBuf,
+    /// The auditor's key, or a node's session.key.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
+/// What to audit.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// A node's directory, or its ledger directory, or a directory of chunk files.
+    pub dir: PathBuf,
+    /// The auditor's key, or a node's session.key. A public administration needs none.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Print the constitution as it was after this transaction, of any kind, instead of the report.
+    #[arg(long, value_name = "TXID")]
+    pub at: Option<synod_types::TxId>,
 }
 
 /// Which ledger.

@@ -9,6 +9,7 @@ mod bench;
 mod cli;
 mod command;
 mod eth;
+mod events;
 mod failure;
 mod gateway;
 mod output;

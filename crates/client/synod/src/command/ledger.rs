@@ -1,4 +1,4 @@
-//! `synod ledger verify|show`.
+//! `synod ledger verify|show|audit`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use serde_json::json;
 use synod_ledger::{BlockKind, LastKnown, Report, VerifiedEntry, Verifier};
+use synod_node::AuditRefused;
 use synod_types::TxId;
 use synod_types::chunk::parse_file_name;
 
-use crate::cli::LedgerCommand;
+use super::audit::{self, Governance};
+use crate::cli::{LedgerCommand, ShowArgs};
 use crate::failure::{Failure, Hint};
 use crate::output;
 
@@ -21,7 +23,8 @@ use crate::output;
 pub fn ledger(command: &LedgerCommand, json: bool) -> Result<ExitCode, Failure> {
     match command {
         LedgerCommand::Verify(args) => verify(&args.dir, json),
-        LedgerCommand::Show(args) => show(&args.dir, json),
+        LedgerCommand::Show(args) => show(args, json),
+        LedgerCommand::Audit(args) => audit::audit(args, json),
     }
 }
 
@@ -53,22 +56,46 @@ fn verify(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
+/// Prints the entries of both ledgers in their one order: what administration opens, with what happened in it.
+fn show(args: &ShowArgs, json: bool) -> Result<ExitCode, Failure> {
     if !json {
         output::text("index  view  kind         transactions        signer  committed  bytes  file:offset\n")?;
     }
-    let shown =
-        walk(dir, |entry| if json { output::json(&entry_json(entry)) } else { output::text(&entry_text(entry)) })?;
+    let key = audit::key(args.key.as_deref())?;
+    let is_keyless = key.is_none();
+    let mut governance = Some(Governance::new(key));
+    let shown = walk(&args.dir, |entry| {
+        let mut happened = None;
+        if let (Some(open), Some(block)) = (&mut governance, entry.block) {
+            match open.block(block) {
+                Ok(governed) => happened = governed,
+                // Sealed, and nobody has asked for it to be opened.
+                Err(AuditRefused::Open(_)) if is_keyless => governance = None,
+                Err(why) => return Err(audit::refused(block, why)),
+            }
+        }
+        if json {
+            let mut shown = entry_json(entry);
+            shown["governance"] = happened.as_ref().map_or(serde_json::Value::Null, audit::as_json);
+            return output::json(&shown);
+        }
+        let lines = happened.iter().flat_map(|governed| &governed.lines);
+        output::text(&lines.fold(entry_text(entry), |text, line| text + "             " + line + "\n"))
+    })?;
     shown.map(|_| ExitCode::SUCCESS).map_err(|failure| wrong(&failure))
 }
 
-fn wrong(failure: &synod_ledger::Failure) -> Failure {
+/// A failure of verification, with what may help.
+pub fn wrong(failure: &synod_ledger::Failure) -> Failure {
     let hint = "everything before that place is as it was signed; compare with another node's files";
     Failure::new(failure.to_string(), hint)
 }
 
 /// Verifies the files of a ledger one after the other; `on_entry` sees each entry.
-fn walk(
+///
+/// # Errors
+/// If there are none, one cannot be read, or `on_entry` fails.
+pub fn walk(
     dir: &Path,
     mut on_entry: impl FnMut(&VerifiedEntry<'_>) -> Result<(), Failure>,
 ) -> Result<Result<Report, synod_ledger::Failure>, Failure> {

@@ -1,5 +1,6 @@
 //! The short commands.
 
+pub mod audit;
 pub mod gateway;
 pub mod ledger;
 pub mod log;
