@@ -7,12 +7,13 @@
 
 use synod_crypto::chain::{self, ChainRefused, Leaf};
 use synod_crypto::sha256;
-use synod_types::{ActorId, Digest, Time};
+use synod_kv::{KeyCodec, State};
+use synod_types::{ActorId, Digest, Seqno, Time};
 
 use crate::bounded::Name;
 use crate::entries::{ActorEntry, CertificateDer, CrlEntry, Pins, Role};
 use crate::limits::{CERTIFICATE_BYTES_MAX, CHAIN_CERTIFICATES_MAX};
-use crate::tables::{Read, Tables};
+use crate::tables::{ACTORS, REVOKED, Read, Tables};
 
 /// An actor who has proved who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,22 @@ pub fn identify(tables: Tables<'_>, presented: &[Vec<u8>], at: Time) -> Read<Res
         }
         Err(refused) => Err(refused),
     })
+}
+
+/// What [`identify`] says of a chain, besides the time: by which transactions the tables know its certificates. While
+/// they are the same, so is the answer, and it need not be worked out again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grounds(Vec<(Option<Seqno>, Option<Seqno>)>);
+
+impl Grounds {
+    /// Of a chain whose certificates have the keys of `ids`.
+    pub fn of(state: &State, ids: &[ActorId]) -> Self {
+        let written = |id: &ActorId| {
+            let key = id.key_bytes();
+            (state.version(ACTORS.name(), &key), state.version(REVOKED.name(), &key))
+        };
+        Self(ids.iter().map(written).collect())
+    }
 }
 
 /// As [`identify`], with the actor's entry and the leaf.

@@ -1,14 +1,15 @@
-//! The door of clients, behind TLS: who is known is served, others are told that they are not.
+//! The door of clients, behind TLS: who speaks for an actor is served, others are told why they are not.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use synod_types::ActorId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+use crate::http::error::Failure;
 use crate::http::{h1, h2, stranger};
+use crate::identity::Identity;
 use crate::service::Service;
 
 /// What a client and the node agreed to speak.
@@ -20,25 +21,20 @@ pub enum Protocol {
     Http2,
 }
 
-/// Serves the client that proved to hold the key of `actor`, until the connection ends or the
-/// actor is no longer one of the network.
+/// Serves the client that presented these certificates, leaf first, and proved to hold the leaf's key, until the
+/// connection ends or they speak for their actor no longer.
 ///
 /// # Errors
 /// If the connection breaks, or it was ended because of who the client is.
-pub async fn serve<S>(io: S, service: Arc<Service>, actor: ActorId, protocol: Protocol) -> io::Result<()>
+pub async fn serve<S>(io: S, service: Arc<Service>, presented: Vec<Vec<u8>>, protocol: Protocol) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    if service.actors.find(actor).is_none() {
-        service.metrics.failures.count();
-        let turned_away = async {
-            match protocol {
-                Protocol::Http1 => stranger::turn_away(io).await,
-                Protocol::Http2 => stranger::turn_away_h2(io).await,
-            }
-        };
-        return timeout(STRANGER_TIME_MAX, turned_away).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-    }
+    let identity = match Identity::prove(&service, presented) {
+        Ok(identity) => identity,
+        Err(failure) => return turn_away(io, &service, failure, protocol).await,
+    };
+    let actor = identity.actor();
     let session = async {
         match protocol {
             Protocol::Http1 => h1::Session::new(io, Arc::clone(&service), actor).run().await,
@@ -46,12 +42,28 @@ where
         }
     };
     tokio::select! {
+        // First, so that nothing that arrives after a decision is looked at by what was in force before it.
         biased;
-        result = session => result,
         // Dropping the session drops its requests and closes the connection. Writes that the node
         // has been handed go on: whether they are done is decided where they are ordered.
-        () = service.actors.gone(actor) => Err(io::Error::other("the actor is no longer one of the network")),
+        ended = identity.ended(&service) => Err(io::Error::other(ended)),
+        result = session => result,
     }
+}
+
+/// Tells a client why it is not served.
+async fn turn_away<S>(io: S, service: &Service, failure: Failure, protocol: Protocol) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    service.metrics.failures.count();
+    let turned_away = async {
+        match protocol {
+            Protocol::Http1 => stranger::turn_away(io, failure).await,
+            Protocol::Http2 => stranger::turn_away_h2(io, &failure).await,
+        }
+    };
+    timeout(STRANGER_TIME_MAX, turned_away).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// How long somebody unknown may stay: a slow line's request head, and the answer.

@@ -2,27 +2,34 @@ use ::h2::client as h2_client;
 use bytes::Bytes;
 use h2_client::SendRequest;
 use http::Request;
+use synod_governance::{Pins, Role};
 use synod_types::limits;
-use synod_worker::{ActorFacts, ActorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::testing::{ACTOR, World, error_code, settle};
+use crate::house::{Holder, make};
+use crate::testing::{Tables, World, error_code, settle};
 
-const STRANGER: ActorId = ActorId([9; 32]);
+type Session = JoinHandle<io::Result<()>>;
 
-fn connect(world: &World, actor: ActorId, protocol: Protocol) -> (DuplexStream, JoinHandle<io::Result<()>>) {
+fn connect(world: &World, presented: &[&Holder], protocol: Protocol) -> (DuplexStream, Session) {
     let (far, near) = duplex(1 << 20);
     let service = Arc::clone(&world.service);
-    (far, tokio::spawn(async move { serve(near, service, actor, protocol).await }))
+    let presented = presented.iter().map(|holder| holder.der()).collect();
+    (far, tokio::spawn(async move { serve(near, service, presented, protocol).await }))
 }
 
-async fn connect_h2(world: &World, actor: ActorId) -> (SendRequest<Bytes>, JoinHandle<io::Result<()>>) {
-    let (far, task) = connect(world, actor, Protocol::Http2);
+async fn connect_h2(world: &World, presented: &[&Holder]) -> (SendRequest<Bytes>, Session) {
+    let (far, task) = connect(world, presented, Protocol::Http2);
     let (client, connection) = h2_client::handshake(far).await.unwrap();
     tokio::spawn(connection);
     (client.ready().await.unwrap(), task)
+}
+
+/// Somebody with a certificate of its own making.
+fn single(label: &str) -> Holder {
+    make(label, None, |_| ())
 }
 
 fn put(size: usize) -> Request<()> {
@@ -32,14 +39,14 @@ fn put(size: usize) -> Request<()> {
 
 #[tokio::test]
 async fn a_stranger_is_told_so_once_and_none_of_its_body_is_waited_for() {
-    let world = World::new();
+    let (world, stranger) = (World::new(), single("stranger"));
     let size = limits::REQUEST_BODY_BYTES_MAX;
     for text in [
         format!("PUT /app/box/a HTTP/1.1\r\nhost: a\r\ncontent-length: {size}\r\n\r\n"),
         "PUT /app/box/a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(),
         "GET /node/status HTTP/1.1\r\nhost: a\r\n\r\nGET /node/status HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(),
     ] {
-        let (mut far, task) = connect(&world, STRANGER, Protocol::Http1);
+        let (mut far, task) = connect(&world, &[&stranger], Protocol::Http1);
         far.write_all(text.as_bytes()).await.unwrap();
         let mut answer = String::new();
         far.read_to_string(&mut answer).await.unwrap();
@@ -53,8 +60,8 @@ async fn a_stranger_is_told_so_once_and_none_of_its_body_is_waited_for() {
 
 #[tokio::test]
 async fn a_stranger_that_speaks_http_2_is_told_so_and_none_of_its_body_is_waited_for() {
-    let world = World::new();
-    let (mut client, task) = connect_h2(&world, STRANGER).await;
+    let (world, stranger) = (World::new(), single("stranger"));
+    let (mut client, task) = connect_h2(&world, &[&stranger]).await;
     let (response, stream) = client.send_request(put(limits::REQUEST_BODY_BYTES_MAX), false).unwrap();
     let (head, mut body) = response.await.unwrap().into_parts();
     assert_eq!(head.status.as_u16(), 403);
@@ -68,19 +75,21 @@ async fn a_stranger_that_speaks_http_2_is_told_so_and_none_of_its_body_is_waited
 
 #[tokio::test(start_paused = true)]
 async fn a_stranger_that_says_nothing_is_closed() {
-    let world = World::new();
+    let (world, stranger) = (World::new(), single("stranger"));
     for protocol in [Protocol::Http1, Protocol::Http2] {
-        let (_far, task) = connect(&world, STRANGER, protocol);
+        let (_far, task) = connect(&world, &[&stranger], protocol);
         assert_eq!(task.await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }
 
 #[tokio::test]
 async fn the_sessions_of_an_actor_that_is_gone_end_with_their_requests() {
-    let world = World::new();
-    let (mut far, h1) = connect(&world, ACTOR, Protocol::Http1);
+    let (world, actor, other) = (World::new(), single("actor"), single("other"));
+    let tables = Tables::default().with(Role::Participant, &actor.certificate, Pins::default());
+    world.govern(&tables);
+    let (mut far, h1) = connect(&world, &[&actor], Protocol::Http1);
     far.write_all(b"PUT /app/box/a HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx").await.unwrap();
-    let (mut client, h2) = connect_h2(&world, ACTOR).await;
+    let (mut client, h2) = connect_h2(&world, &[&actor]).await;
     let (response, mut stream) = client.send_request(put(1), false).unwrap();
     stream.send_data(Bytes::from_static(b"x"), true).unwrap();
     settle().await;
@@ -88,7 +97,11 @@ async fn the_sessions_of_an_actor_that_is_gone_end_with_their_requests() {
     assert!(!h1.is_finished() && !h2.is_finished());
     assert_eq!(world.service.office.len(), 2);
 
-    world.service.actors.replace([ActorFacts { id: STRANGER, kind: ActorKind::Participant }]);
+    let tables = tables.with(Role::Participant, &other.certificate, Pins::default());
+    world.govern(&tables);
+    settle().await;
+    assert!(!h1.is_finished() && !h2.is_finished(), "a change of others is none of theirs");
+    world.govern(&tables.without(&actor.certificate));
     for task in [h1, h2] {
         assert!(task.await.unwrap().is_err());
     }

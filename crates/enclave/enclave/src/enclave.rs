@@ -228,7 +228,7 @@ where
     let mut start = Start::new(config, genesis)?;
     let kits = adapters_named(&setup.adapters, start.government().adapters().iter().map(String::as_str))?;
     let mut worker = Worker::new(&kits);
-    let service = Service::new(worker.reader(), manager.clone(), Pools::start().map_err(EnclaveError::Thread)?);
+    let service = Service::new(worker.reader(), clock, manager.clone(), Pools::start().map_err(EnclaveError::Thread)?);
     let state = start.government().committed().clone();
     nodes.govern(&state);
     service.govern(Governing { txid: TxId::new(tip.tx_view, tip.seqno), time: tip.time, state });

@@ -250,10 +250,10 @@ impl Shared {
         let tls = tls.inspect_err(|_| metrics.handshakes_failed.count())?;
         metrics.connections.count();
         let connection = tls.get_ref().1;
-        let actor = key_id(first(connection.peer_certificates())?).map_err(io::Error::other)?;
+        let presented = connection.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect();
         let is_h2 = connection.alpn_protocol() == Some(b"h2");
         let protocol = if is_h2 { Protocol::Http2 } else { Protocol::Http1 };
-        door::serve(tls, Arc::clone(&self.hub.service), actor, protocol).await
+        door::serve(tls, Arc::clone(&self.hub.service), presented, protocol).await
     }
 
     async fn serve_peer(&self, stream: Stream) -> io::Result<()> {

@@ -17,10 +17,13 @@ mod clock;
 mod door;
 mod enclave;
 mod exchange;
-#[expect(dead_code, reason = "those who read it follow")]
 mod government;
+#[cfg(test)]
+#[path = "../tests/network/house.rs"]
+mod house;
 mod http;
 mod hub;
+mod identity;
 mod ids;
 mod mailbox;
 mod manager;

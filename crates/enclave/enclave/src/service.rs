@@ -10,6 +10,7 @@ use synod_worker::{ActorFacts, Committed, Reader};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actors::Actors;
+use crate::clock::Clock;
 use crate::government::{Governing, Government};
 use crate::http::error::Failure;
 use crate::mailbox::{Event, PostOffice};
@@ -27,6 +28,8 @@ pub struct Service {
     pub actors: Actors,
     /// The governance tables.
     pub government: Government,
+    /// The node's time.
+    pub clock: Clock,
     /// The node.
     pub manager: ManagerPort,
     /// Where answers arrive.
@@ -55,11 +58,12 @@ struct ReadIndexes {
 
 impl Service {
     /// Sessions that are answered from `reader` and by `manager`; for nobody until there are actors.
-    pub fn new(reader: Reader, manager: ManagerPort, pools: Pools) -> Self {
+    pub fn new(reader: Reader, clock: Clock, manager: ManagerPort, pools: Pools) -> Self {
         Self {
             reader,
             actors: Actors::default(),
             government: Government::default(),
+            clock,
             manager,
             office: Arc::default(),
             waits: Waits::default(),

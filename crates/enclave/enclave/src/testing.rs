@@ -5,6 +5,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex};
 
 use bytes::Bytes;
+use synod_crypto::Certificate;
+use synod_governance::bounded::{Blob, Name};
+use synod_governance::entries::{CertificateDer, CrlEntry};
+use synod_governance::{ActorEntry, Pins, Role};
 use synod_kv::{Map, State, Tx, Value};
 use synod_node::{Answer, ClientRequest, Event as NodeEvent, Query, QueryAnswer, Refusal};
 use synod_types::{ActorId, Seqno, Time, TxId, View};
@@ -13,6 +17,8 @@ use synod_worker::{
     Method, Plan, Reply, Request, SetupError, Then, ToWorker, Worker,
 };
 
+use crate::clock::Clock;
+use crate::government::Governing;
 use crate::mailbox::Event;
 use crate::manager_port::{ManagerPort, ToManager};
 use crate::pool::Pools;
@@ -122,13 +128,25 @@ impl World {
         let worker = Worker::new(&[kit]);
         let (sender, inbox) = channel();
         let actor = ActorFacts { id: ACTOR, kind: ActorKind::Participant };
-        let service = Arc::new(Service::new(worker.reader(), ManagerPort::new(sender), Pools::start().unwrap()));
+        let service =
+            Arc::new(Service::new(worker.reader(), Clock::start(), ManagerPort::new(sender), Pools::start().unwrap()));
         service.actors.replace([actor]);
         let world = Self { service, gate, worker: Mutex::new(worker), inbox: Mutex::new(inbox) };
         let genesis = synod_kv::WriteSet::default();
         world.handle(ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets: [genesis].into() }));
         world.publish(Seqno(1));
         world
+    }
+
+    /// From now on these are the actors, and [`ACTOR`] is none.
+    pub fn govern(&self, tables: &Tables) {
+        self.govern_at(tables, Time(1_700_000_000_000_000));
+    }
+
+    /// The same, from a transaction of this time.
+    pub fn govern_at(&self, tables: &Tables, time: Time) {
+        let txid = TxId::new(View(2), tables.seqno);
+        self.service.govern(Governing { txid, time, state: tables.state.clone() });
     }
 
     fn handle(&self, message: ToWorker) -> Option<synod_worker::Executed> {
@@ -189,6 +207,54 @@ impl World {
         (Answer { txid: TxId::new(View(2), last), replies }, last)
     }
 }
+
+/// Governance tables with actors only.
+#[derive(Clone, Default)]
+pub struct Tables {
+    state: State,
+    seqno: Seqno,
+}
+
+impl Tables {
+    /// With an actor more, or with another entry for one.
+    #[must_use]
+    pub fn with(self, role: Role, certificate: &Certificate, pins: Pins) -> Self {
+        let id = certificate.actor_id();
+        let entry = ActorEntry {
+            role,
+            name: Name::new(id.to_string()).unwrap(),
+            certificate: CertificateDer::of(certificate),
+            pins,
+            since: 1,
+        };
+        self.write(|tx| ACTORS.put(tx, &id, &entry))
+    }
+
+    /// Without an actor.
+    #[must_use]
+    pub fn without(self, certificate: &Certificate) -> Self {
+        self.write(|tx| ACTORS.remove(tx, &certificate.actor_id()))
+    }
+
+    /// With a revocation list of an actor.
+    #[must_use]
+    pub fn with_crl(self, certificate: &Certificate, number: u64, der: Vec<u8>) -> Self {
+        let entry = CrlEntry { number, der: Blob::new(der).unwrap() };
+        self.write(|tx| REVOKED.put(tx, &certificate.actor_id(), &entry))
+    }
+
+    fn write(mut self, change: impl FnOnce(&mut Tx<'_>)) -> Self {
+        let before = self.state.clone();
+        let mut tx = Tx::new(&before);
+        change(&mut tx);
+        self.seqno = self.seqno.next();
+        self.state.apply(&tx.into_write_set(), self.seqno);
+        self
+    }
+}
+
+const ACTORS: Map<ActorId, ActorEntry> = Map::from_static("gov.actors");
+const REVOKED: Map<ActorId, CrlEntry> = Map::from_static("gov.revoked");
 
 /// Lets every task run until none can go on.
 pub async fn settle() {

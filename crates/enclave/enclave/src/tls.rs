@@ -1,7 +1,7 @@
 //! Who may speak: TLS 1.3 with certificates on both sides.
 //!
-//! A client may bring any certificate, self-signed or not: who it is, is the digest of the public
-//! key whose possession the handshake proves, and what it may do is decided later, from the ledger.
+//! A client may bring any chain of certificates: the handshake proves that it holds the leaf's key. For whom the chain
+//! speaks is decided after it, from the governance tables, so that who is refused hears why: see [`crate::identity`].
 //! Between nodes both sides must be nodes as [`NodeKeys`] knows them.
 //!
 //! Resumption is off on both sides: a resumed session would skip the verifiers (rustls does not call

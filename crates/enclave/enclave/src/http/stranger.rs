@@ -1,4 +1,4 @@
-//! Clients whose key is no actor's: they hear why they are not served, and that is all.
+//! Clients whose certificates speak for no actor: they hear why they are not served, and that is all.
 //!
 //! A stranger costs a handshake, one request head and a small buffer. No body is read, because
 //! whoever is unknown must not take the room of those who are known.
@@ -7,7 +7,6 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use h2::server::Builder;
-use synod_node::Refusal;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::error::Failure;
@@ -20,11 +19,11 @@ use crate::scratch::read_scratch;
 ///
 /// # Errors
 /// If the connection breaks.
-pub async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(mut io: S) -> io::Result<()> {
+pub async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, failure: Failure) -> io::Result<()> {
     let mut input = BytesMut::new();
     let failure = loop {
         match parse(&input) {
-            Ok(Some(_)) => break Failure::from(Refusal::NotAuthorized),
+            Ok(Some(_)) => break failure,
             Ok(None) => {}
             Err(failure) => break failure,
         }
@@ -48,15 +47,14 @@ pub async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(mut io: S) -> io::Resu
 ///
 /// # Errors
 /// If the connection breaks, or the client breaks the protocol.
-pub async fn turn_away_h2<S: AsyncRead + AsyncWrite + Unpin>(io: S) -> io::Result<()> {
+pub async fn turn_away_h2<S: AsyncRead + AsyncWrite + Unpin>(io: S, failure: &Failure) -> io::Result<()> {
     let mut builder = Builder::new();
     // A window without room: a client that has heard of it sends no body.
     builder.max_concurrent_streams(1).initial_window_size(0).max_header_list_size(HEAD_BYTES_MAX as u32);
     let mut connection = builder.handshake::<_, Bytes>(io).await.map_err(io::Error::other)?;
     if let Some(first) = connection.accept().await {
         let (_, mut respond) = first.map_err(io::Error::other)?;
-        let reply = Failure::from(Refusal::NotAuthorized).reply();
-        answer_at_once(Response { reply, txid: None }, &mut respond).map_err(io::Error::other)?;
+        answer_at_once(Response { reply: failure.reply(), txid: None }, &mut respond).map_err(io::Error::other)?;
         connection.graceful_shutdown();
     }
     // Whatever else comes is refused, until the answer has gone out.

@@ -1,6 +1,9 @@
 //! Whole enclaves, from TLS to committed blocks, on hosts that live in memory.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+#[expect(dead_code, reason = "the unit tests share it, and use more of it")]
+mod house;
+mod identity;
 mod world;
 
 use bytes::Bytes;

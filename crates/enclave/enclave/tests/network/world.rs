@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use synod_crypto::x509::{Validity, actor_certificate, node_certificate, service_certificate};
 use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys};
@@ -55,6 +55,11 @@ enum Outlet {
 
 impl Network {
     pub fn new(nodes: u64) -> Self {
+        Self::with_actors(nodes, |_| ())
+    }
+
+    /// A network with more in its genesis block.
+    pub fn with_actors(nodes: u64, add: impl FnOnce(&mut Genesis)) -> Self {
         let (service, session_keys) = (ServiceKey::generate(), SessionKeys::generate(Epoch(1)));
         let slots: Vec<_> = (1..=nodes).map(|id| (NodeId(id), NodeKey::generate())).collect();
         let key = ActorKey::generate();
@@ -66,6 +71,7 @@ impl Network {
             genesis.add_node(*id, &name, actor.0.actor_id(), key.verifying_key(), &address).unwrap();
         }
         genesis.add_adapter("log", "").unwrap();
+        add(&mut genesis);
         let genesis = genesis.seal(&[synod_log::kit()], &service, &session_keys, [7; 32]).unwrap();
         Self { service, session_keys, slots, actor, genesis, hosts: Arc::default() }
     }
@@ -117,14 +123,14 @@ impl Network {
         Ok(host)
     }
 
-    fn tls(&self, actor: &(Certificate, ActorKey)) -> Arc<ClientConfig> {
+    fn tls(&self, chain: Vec<CertificateDer<'static>>, key: &ActorKey) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(service_certificate(&self.service, VALIDITY).to_pki()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let key = PrivateKeyDer::from_pem_slice(actor.1.expose_pem().as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key.expose_pem().as_bytes()).unwrap();
         let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
         let builder = builder.unwrap().with_root_certificates(roots);
-        Arc::new(builder.with_client_auth_cert(vec![actor.0.to_pki()], key).unwrap())
+        Arc::new(builder.with_client_auth_cert(chain, key).unwrap())
     }
 
     /// A client of this host, over TLS.
@@ -139,10 +145,16 @@ impl Network {
     }
 
     async fn connect_as(&self, actor: &(Certificate, ActorKey), host: &Arc<MemoryHost>) -> Client {
+        self.connect_with(vec![actor.0.der().to_vec()], &actor.1, host).await
+    }
+
+    /// Somebody with this chain of certificates, leaf first, and the leaf's key.
+    pub async fn connect_with(&self, chain: Vec<Vec<u8>>, key: &ActorKey, host: &Arc<MemoryHost>) -> Client {
         let (near, far) = duplex(1 << 20);
         host.accept(far);
         let name = ServerName::try_from("localhost").unwrap();
-        Client { tls: TlsConnector::from(self.tls(actor)).connect(name, near).await.unwrap(), received: Vec::new() }
+        let tls = self.tls(chain.into_iter().map(CertificateDer::from).collect(), key);
+        Client { tls: TlsConnector::from(tls).connect(name, near).await.unwrap(), received: Vec::new() }
     }
 }
 
