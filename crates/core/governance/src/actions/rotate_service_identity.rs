@@ -10,8 +10,8 @@ use crate::reason::Reason;
 use crate::tables::{Read, SERVICE, Tables};
 
 record! {
-    /// Has the service make itself a new key, endorsed by the old one. The key is made by the enclave that leads when
-    /// this takes effect; the tables count how often it was asked for.
+    /// Asks for a new key of the service. The tables count how often it was asked for, for the nodes to act on; those of
+    /// this version do not yet.
     pub struct RotateServiceIdentity {}
 }
 

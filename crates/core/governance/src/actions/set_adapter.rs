@@ -9,7 +9,8 @@ use crate::reason::Reason;
 use crate::standing::Subject;
 use crate::tables::{ADAPTERS, Read, Tables};
 
-/// Changes the settings of an adapter of genesis. Whether the settings make sense is the adapter's to say.
+/// Changes the settings of an adapter of genesis. Whether the settings make sense is the adapter's to say; those of this
+/// version take settings at genesis only.
 pub type SetAdapter = AdapterEntry;
 
 impl Rule for SetAdapter {

@@ -74,7 +74,8 @@ impl Writer {
     }
 
     fn adapters(&mut self, constitution: &Constitution) {
-        self.heading("The ledger protocols; their order gives their ids.");
+        self.heading("The ledger protocols; their order gives their ids. A later change of settings is recorded: the");
+        self.comment("adapters of this version take settings at genesis only.");
         for adapter in &constitution.adapters {
             self.section("[adapter]");
             self.key("name", &adapter.name);
@@ -144,13 +145,16 @@ impl Writer {
         self.section("settings");
         self.comment(&format!("blocks = {}", value(&Rules::default())));
         self.key_if("blocks", constitution.rules.as_ref());
-        self.comment(&format!("epochs = {}", value(&Epochs::default())));
+        self.comment(&format!(
+            "epochs = {} (recorded: this version stays in its first epoch)",
+            value(&Epochs::default())
+        ));
         self.key_if("epochs", constitution.epochs.as_ref());
         self.comment("quorums = \"majority\"");
         self.key_if("quorums", constitution.quorums.as_ref());
         self.comment("durability = \"synced\"");
         self.key_if("durability", constitution.durability.as_ref());
-        self.comment("lease_seconds: none, a node runs for as long as it runs");
+        self.comment("lease_seconds: none, a node runs for as long as it runs (recorded: this version ends no lease)");
         self.key_if("lease_seconds", constitution.lease_seconds.as_ref());
         self.comment("proposal_expiry_seconds: none, members can vote at any time");
         self.key_if("proposal_expiry_seconds", constitution.proposal_expiry_seconds.as_ref());
@@ -167,7 +171,9 @@ impl Writer {
             self.key("certificate", &auditor.certificate);
         }
         if constitution.service.rotations > 0 {
-            self.heading("How often members asked for a new identity of the service.");
+            self.heading(
+                "How often members asked for a new identity of the service (recorded: this version makes none).",
+            );
             self.section("service");
             self.key("rotations", &constitution.service.rotations);
         }
