@@ -231,8 +231,11 @@ impl Consensus {
         let engine = if raft.state == StateRole::Leader {
             let heartbeat = raft.heartbeat_timeout().saturating_sub(raft.heartbeat_elapsed());
             heartbeat.min(raft.election_timeout().saturating_sub(raft.election_elapsed))
-        } else {
+        } else if raft.promotable() {
             self.election_ticks.saturating_sub(raft.election_elapsed)
+        } else {
+            // Whoever is no voter stands for no election, and nothing else is due.
+            self.ticks.election_max
         };
         let ticks = self.reads.next_retry().map_or(engine as u64, |retry| retry.min(engine as u64));
         Some(self.clock.after(ticks.max(1)))
@@ -474,6 +477,17 @@ impl Consensus {
     /// Who takes part, as far as told as committed.
     pub const fn configuration(&self) -> &Configuration {
         &self.configuration
+    }
+
+    /// Everyone who has a part, or had or has one at any entry that is not told as committed.
+    pub fn participants(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let under_way = self.raw.store().log.changes_under_way().map(|change| change.node);
+        self.configuration.members().chain(under_way)
+    }
+
+    /// The change of the configuration at entry `index`, if that is one.
+    pub fn change_at(&self, index: LogIndex) -> Option<ConfigurationChange> {
+        self.raw.store().log.change_at(index.0)
     }
 
     /// Whether a change of the configuration is on its way.

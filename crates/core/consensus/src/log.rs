@@ -221,6 +221,18 @@ impl Log {
         self.changes.iter().rev().nth(1).map(|(index, _)| *index)
     }
 
+    /// The change of the configuration at entry `index`, if that is one.
+    pub fn change_at(&self, index: u64) -> Option<ConfigurationChange> {
+        let place = self.changes.binary_search_by_key(&index, |(at, _)| *at).ok()?;
+        Some(self.changes[place].1)
+    }
+
+    /// The changes of the configuration that are in the log and not applied.
+    pub fn changes_under_way(&self) -> impl Iterator<Item = ConfigurationChange> + '_ {
+        let under_way = self.changes.iter().rev().take_while(|(index, _)| *index > self.applied);
+        under_way.map(|(_, change)| *change)
+    }
+
     /// Whether a change of the configuration is in the log and not applied.
     pub fn is_changing(&self) -> bool {
         self.changes.last().is_some_and(|(index, _)| *index > self.applied)

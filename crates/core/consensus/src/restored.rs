@@ -1,7 +1,9 @@
 //! What a node starts from: its own synced log and vote.
 
+use std::collections::BTreeSet;
+
 use synod_types::boundary::{EntryKind, LogRecord};
-use synod_types::{ConfigurationChange, Decode, LogIndex, Seqno, View};
+use synod_types::{Configuration, ConfigurationChange, Decode, LogIndex, NodeId, Seqno, View};
 
 use crate::effect::Vote;
 use crate::log::{Log, entry_of};
@@ -108,6 +110,11 @@ impl Restored {
         self.log.release(committed);
     }
 
+    /// Notes that entry `index` is known to be committed, if the log reaches there.
+    pub fn committed_through(&mut self, index: LogIndex) {
+        self.log.release(index.0.min(self.log.last()));
+    }
+
     /// Sets the vote as last persisted. A node that never persisted one has seen no view but the
     /// genesis block's.
     pub fn set_vote(&mut self, vote: Vote) {
@@ -133,6 +140,18 @@ impl Restored {
             Some(vote) if vote.view >= last_view => vote,
             _ => Vote { view: last_view, voted_for: None },
         }
+    }
+
+    /// Who takes part as far as the log is known to be committed, if `voters` began it; `None` if a change is no step
+    /// from where it stands.
+    pub fn configuration(&self, voters: impl IntoIterator<Item = NodeId>) -> Option<Configuration> {
+        self.log.configuration_at(&Configuration::of(voters), self.log.applied())
+    }
+
+    /// Everyone who has a part in `configuration`, or had or has one at any entry that is not known to be committed.
+    pub fn participants(&self, configuration: &Configuration) -> BTreeSet<NodeId> {
+        let under_way = self.log.changes_under_way().map(|change| change.node);
+        configuration.members().chain(under_way).collect()
     }
 
     /// The view of entry `index`, if the log reaches there.

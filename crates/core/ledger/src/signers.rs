@@ -30,6 +30,11 @@ impl Signers {
         &self.keys
     }
 
+    /// Whether `node` may open a view with `key`, if it is elected next.
+    pub fn may_open_a_view(&self, node: NodeId, key: &VerifyingKey) -> bool {
+        self.keys.node(node) == Some(key) || self.retiring.get(&node) == Some(key)
+    }
+
     /// After a governance transaction that says this.
     pub(crate) fn after(&self, public: &GovernancePublic) -> Self {
         let nodes = public.nodes.as_ref().unwrap_or(&self.keys.nodes).clone();
@@ -81,6 +86,11 @@ impl KeyHistory {
     pub fn new(keys: &NodeKeys) -> Self {
         let nodes = keys.nodes.iter().map(|(id, key)| (*id, vec![key.clone()])).collect();
         Self { services: vec![keys.service.clone()], nodes }
+    }
+
+    /// Whether there ever was a node in the slot `node`.
+    pub fn had_slot(&self, node: NodeId) -> bool {
+        self.nodes.contains_key(&node)
     }
 
     /// Notes keys that come into force.
