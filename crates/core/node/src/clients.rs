@@ -15,6 +15,8 @@ impl Node {
     pub(crate) fn admit(&mut self, now: Time, origin: Origin, request: ClientRequest) {
         let refused = if self.stopping.is_some() {
             Some(Refusal::Stopping)
+        } else if matches!(self.engine, Engine::Left) {
+            Some(Refusal::NodeRemoved)
         } else if matches!(origin, Origin::Peer(..)) && self.leadership.is_none() {
             // The sender holds the request and sends it again once it knows the leader.
             Some(Refusal::NoLeader)
@@ -69,7 +71,7 @@ impl Node {
     /// Passes a leader's answer on. That it leads no longer is no answer: the request is sent on when the next
     /// leader is known.
     pub(crate) fn on_forward_reply(&mut self, from: NodeId, response: Response) {
-        if matches!(response.result, Err(Refusal::NoLeader | Refusal::Stopping)) {
+        if matches!(response.result, Err(Refusal::NoLeader | Refusal::Stopping | Refusal::NodeRemoved)) {
             return;
         }
         if let Some(waiting) = self.inbox.take_forwarded(from, response.token) {
@@ -82,7 +84,7 @@ impl Node {
         self.expiry_at = None;
         let leader = match &self.engine {
             Engine::Running(consensus) => consensus.leader().map(|leader| (leader, consensus.view())),
-            Engine::Idle | Engine::Resuming { .. } => None,
+            Engine::Idle | Engine::Resuming { .. } | Engine::Left => None,
         };
         self.inbox.recall(now, leader);
         let mut expired = self.inbox.expired(now);
@@ -96,17 +98,10 @@ impl Node {
     /// Stops in good order: a leader with a peer to lead hands over first.
     pub(crate) fn on_shutdown(&mut self, now: Time) {
         if self.hand_over() {
-            self.stopping.get_or_insert(now.after(HANDOVER_PATIENCE));
+            self.stopping.get_or_insert((now.after(HANDOVER_PATIENCE), StopReason::Shutdown));
         } else {
             self.stop(StopReason::Shutdown);
         }
-    }
-
-    /// Hands leadership to the peer that is furthest; whether there was any to hand over, and anyone to take it.
-    fn hand_over(&mut self) -> bool {
-        let Engine::Running(consensus) = &mut self.engine else { return false };
-        let furthest = consensus.peers().into_iter().max_by_key(|peer| peer.matched);
-        furthest.is_some_and(|peer| consensus.transfer_leadership(peer.node).is_ok())
     }
 
     /// Stops for good; everyone who waits is told.
@@ -140,4 +135,4 @@ impl Node {
 
 /// How long a leader that was asked to stop waits for another to take over: a hand-over takes one
 /// round trip and a sync, an election at worst a second.
-const HANDOVER_PATIENCE: Duration = Duration::from_secs(2);
+pub const HANDOVER_PATIENCE: Duration = Duration::from_secs(2);

@@ -116,12 +116,16 @@ pub struct Status {
 pub enum Role {
     /// Waits for its peers to confirm what its disk holds.
     Resuming,
+    /// Follows a leader, or waits for one, and does not count: members have not listed it, or it has not caught up.
+    Joining,
     /// Follows a leader, or waits for one.
     Follower,
     /// Asks for votes.
     Candidate,
     /// Orders and executes.
     Leader,
+    /// Takes part no more: members have removed it.
+    Removed,
 }
 
 impl Role {
@@ -129,9 +133,11 @@ impl Role {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Resuming => "resuming",
+            Self::Joining => "joining",
             Self::Follower => "follower",
             Self::Candidate => "candidate",
             Self::Leader => "leader",
+            Self::Removed => "removed",
         }
     }
 }
@@ -266,6 +272,9 @@ pub enum Refusal {
     /// The actor asked for something else under the same id before.
     #[error("the request id was used for another request")]
     RequestIdReused = 9,
+    /// Members have removed the node.
+    #[error("this node was removed from the network")]
+    NodeRemoved = 10,
 }
 
 impl Refusal {
@@ -293,6 +302,7 @@ impl TryFrom<u8> for Refusal {
             Self::NoSuchAdapter,
             Self::TooLarge,
             Self::RequestIdReused,
+            Self::NodeRemoved,
         ]
         .into_iter()
         .find(|refusal| *refusal as u8 == byte)
@@ -338,6 +348,12 @@ pub enum StopReason {
         /// The view on disk.
         own_view: u64,
     },
+    /// Members have given this node's slot another credential.
+    #[error("the credential of node {node} was replaced: start it with the new one")]
+    CredentialReplaced {
+        /// This node.
+        node: NodeId,
+    },
 }
 
 impl StopReason {
@@ -346,6 +362,7 @@ impl StopReason {
         match self {
             Self::Shutdown => Restart::Allowed,
             Self::DiskRolledBack { .. } | Self::VoteRolledBack { .. } => Restart::Refused,
+            Self::CredentialReplaced { .. } => Restart::Allowed,
         }
     }
 }

@@ -87,8 +87,8 @@ impl Node {
     pub(crate) fn on_append(&mut self, append: Append) {
         for record in &append.records {
             if self.chain.checked(record.index, record.view).is_none() {
-                // Only the entry that the engine itself adds at the start of a view was not seen before.
-                assert!(record.kind == EntryKind::Engine, "block {} was appended unchecked", record.index);
+                // Only the engine's own entries were not seen before: those of views, and changes that this node asked for.
+                assert!(record.kind != EntryKind::Block, "block {} was appended unchecked", record.index);
                 let parent = self.chain.last();
                 let position = self.seals.check(record, parent).expect("an engine entry of our own follows the log");
                 self.chain.note_checked(position);
@@ -124,13 +124,23 @@ impl Node {
         let position = self.chain.commit_next();
         let expected = (position.record.index, position.record.view);
         assert_eq!((record.index, record.view), expected, "entries commit in order");
-        if position.record.kind == EntryKind::Block {
-            self.kept.committed(position.record.index);
+        match position.record.kind {
+            EntryKind::Block => self.kept.committed(position.record.index),
+            EntryKind::Configuration => self.keep_committed(position.record.index),
+            EntryKind::Engine => {}
         }
         if position.record.count > 0 {
             self.commit_block(&position);
         }
         self.answer_read_indexes();
+    }
+
+    /// Files that a change of the configuration is committed.
+    fn keep_committed(&mut self, index: LogIndex) {
+        self.kept.committed = index;
+        let vote = Some(self.seals.seal_vote(&self.kept));
+        let (ticket, records) = (self.synced.last_ticket(), Vec::new());
+        self.actions.push_back(Action::Append(boundary::Append { ticket, truncate_from: None, records, vote }));
     }
 
     pub(crate) fn commit_block(&mut self, position: &Position) {

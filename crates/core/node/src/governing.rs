@@ -66,16 +66,6 @@ impl Node {
         };
         let tables = after(before, &outcome.writes, &env);
         let change = signer_change(before, &tables);
-        if change.nodes.is_some() {
-            // Consensus has to follow the node list before anything else is sealed, and does not yet.
-            let reply = error(
-                501,
-                "NodeListFixed",
-                "this version cannot change the node list of a running network",
-                "propose other actions without those on nodes",
-            );
-            return self.answer_reader(waiting, Answer { txid: base, replies: vec![reply] });
-        }
         let reply = answer(&outcome);
         let key = self.requests.key(request.actor, request.request_id);
         let admin = AdminRecord {
@@ -108,8 +98,8 @@ impl Node {
 
     /// A block is committed; a governance block's tables are in force for whoever reads, and its events are told.
     pub(crate) fn commit_governed(&mut self, position: &Position) {
-        self.seals.note_keys(&position.tip);
         let Some(events) = &position.events else { return };
+        self.seals.note_keys(&position.tip);
         if !self.government.commit(position.record.index) {
             self.note_governed(position);
             self.government.commit(position.record.index);

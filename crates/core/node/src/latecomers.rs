@@ -15,7 +15,9 @@ use crate::resume::{Disk, Standing};
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Latecomers {
-    unheard: BTreeSet<NodeId>,
+    /// Whoever is not one of these may come late: this node need not know of it yet.
+    heard: BTreeSet<NodeId>,
+    is_over: bool,
     at_start: Disk,
     spoke_in: BTreeSet<View>,
 }
@@ -25,23 +27,24 @@ pub struct Latecomers {
 const VIEWS_MAX: usize = 4_096;
 
 impl Latecomers {
-    /// The peers `unheard` may have seen what `at_start` does not hold.
-    pub const fn new(unheard: BTreeSet<NodeId>, at_start: Disk) -> Self {
-        Self { unheard, at_start, spoke_in: BTreeSet::new() }
+    /// Peers other than `heard` may have seen what `at_start` does not hold.
+    pub const fn new(heard: BTreeSet<NodeId>, at_start: Disk) -> Self {
+        Self { heard, is_over: false, at_start, spoke_in: BTreeSet::new() }
     }
 
     /// Whether `peer` is still to be asked.
     pub fn includes(&self, peer: NodeId) -> bool {
-        self.unheard.contains(&peer)
+        !self.is_over && !self.heard.contains(&peer)
     }
 
     /// This node may have spoken in `view`.
     pub fn spoke_in(&mut self, view: View) {
-        if !self.unheard.is_empty() {
+        if !self.is_over {
             self.spoke_in.insert(view);
         }
         if self.spoke_in.len() > VIEWS_MAX {
-            self.unheard.clear();
+            self.is_over = true;
+            self.spoke_in.clear();
         }
     }
 
@@ -50,9 +53,10 @@ impl Latecomers {
     /// # Errors
     /// If the peer saw more than the disk held, or than this node holds.
     pub fn heard(&mut self, now: &Standing<'_>, peer: NodeId, seen: Promise) -> Result<(), StopReason> {
-        if !self.unheard.remove(&peer) {
+        if !self.includes(peer) {
             return Ok(());
         }
+        self.heard.insert(peer);
         let check = |view: View, seen: Promise| {
             if self.spoke_in.contains(&view) {
                 now.check(peer, seen)
@@ -79,7 +83,7 @@ mod tests {
         let mut at_start = Disk::new((LogIndex(1), View(1)));
         (2..=4).for_each(|index| at_start.push((LogIndex(index), View(3))));
         at_start.vote = Vote { view: View(3), voted_for: Some(PEER) };
-        let mut late = Latecomers::new([PEER].into(), at_start);
+        let mut late = Latecomers::new(BTreeSet::new(), at_start);
         spoke_in.iter().for_each(|view| late.spoke_in(View(*view)));
         let view_at = |index: LogIndex| (index <= LogIndex(9)).then_some(View(3));
         let vote = Vote { view: View(view), voted_for: None };
@@ -110,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_peer_is_heard_once_and_not_waited_for_for_ever() {
-        let mut late = Latecomers::new([PEER].into(), Disk::new((LogIndex(1), View(1))));
+        let mut late = Latecomers::new([NodeId(3)].into(), Disk::new((LogIndex(1), View(1))));
         assert!(late.includes(PEER) && !late.includes(NodeId(3)));
         (0..=VIEWS_MAX as u64).for_each(|view| late.spoke_in(View(view)));
         assert!(!late.includes(PEER));

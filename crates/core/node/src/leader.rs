@@ -73,7 +73,7 @@ impl Node {
         let is_free = self.leadership.as_ref()?.executing.is_none();
         // The engine takes no proposal while leadership is being handed over.
         let Engine::Running(consensus) = &self.engine else { return None };
-        let may_propose = consensus.transferring_to().is_none();
+        let may_propose = consensus.transferring_to().is_none() && self.may_seal_transactions();
         let arrived = Time(oldest.deadline.0 - PATIENCE.as_micros() as u64);
         let closes_at = arrived.after(self.government.rules().block_delay());
         (is_free && may_propose && self.has_room_for_a_layer()).then_some(closes_at)
@@ -103,6 +103,11 @@ impl Node {
 
     /// Begins to lead `view`: takes up what earlier leaders left uncommitted, then opens the view.
     pub(crate) fn start_leading(&mut self, now: Time, view: View) {
+        if !self.chain.last().tip.signers.may_open_a_view(self.id, self.seals.own_key()) {
+            // Members have removed it, and a transaction was sealed since: it was elected before it learned that
+            // consensus has left it out, and learns that with this view's first entry.
+            return;
+        }
         self.apply_inherited();
         let mut salt = [0; 32];
         self.rng.fill_bytes(&mut salt);
@@ -239,7 +244,7 @@ impl Node {
             return;
         }
         let Engine::Running(consensus) = &self.engine else { unreachable!("a leader's engine runs") };
-        if consensus.transferring_to().is_some() {
+        if consensus.transferring_to().is_some() || !self.may_seal_transactions() {
             // The engine takes no proposal until the transfer has succeeded or failed.
             self.drop_block(executing);
             return;

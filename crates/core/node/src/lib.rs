@@ -34,6 +34,7 @@ mod inbox;
 mod latecomers;
 mod layers;
 mod leader;
+mod membership;
 mod node;
 mod peer;
 mod probe;

@@ -20,7 +20,7 @@ use crate::peer::PeerMessage;
 use crate::probe::Probe;
 use crate::reads::Reads;
 use crate::requests::RequestTable;
-use crate::resume::{Memory, Resuming, Standing};
+use crate::resume::{Circle, Memory, Resuming, Standing};
 use crate::sealing::Seals;
 use crate::synced::Synced;
 use crate::unheeded::Unheeded;
@@ -65,8 +65,8 @@ pub struct Node {
     pub(crate) peer_responses: BTreeMap<NodeId, Vec<Response>>,
     /// When to look for requests that waited too long.
     pub(crate) expiry_at: Option<Time>,
-    /// When to stop, if a stop was asked for and leadership is being handed over.
-    pub(crate) stopping: Option<Time>,
+    /// When to stop and why, if that is to be and leadership is being handed over.
+    pub(crate) stopping: Option<(Time, StopReason)>,
     pub(crate) stopped: bool,
 }
 
@@ -78,6 +78,8 @@ pub(crate) enum Engine {
     Resuming { resuming: Resuming, restored: Option<Box<(synod_consensus::Config, Restored)>> },
     /// In the order of the network.
     Running(Box<Consensus>),
+    /// Members have removed the node, and consensus has left it out.
+    Left,
 }
 
 /// How often requests that waited too long are looked for: fine beside the time they may wait.
@@ -123,12 +125,12 @@ impl Node {
     /// When to say [`Event::Timeout`] if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Time> {
         let engine = match &self.engine {
-            Engine::Idle => None,
+            Engine::Idle | Engine::Left => None,
             Engine::Resuming { resuming, .. } => Some(resuming.wakes_at()),
             Engine::Running(consensus) => consensus.poll_timeout(),
         };
-        let others =
-            [self.block_closes_at(), self.expiry_at, self.stopping, self.reads.opens_at(), self.synced.tell_at()];
+        let stops_at = self.stopping.map(|(at, _)| at);
+        let others = [self.block_closes_at(), self.expiry_at, stops_at, self.reads.opens_at(), self.synced.tell_at()];
         others.into_iter().chain([engine]).flatten().min()
     }
 
@@ -137,7 +139,8 @@ impl Node {
         let last = &self.chain.last().tip;
         let (role, view, leader) = match &self.engine {
             Engine::Idle | Engine::Resuming { .. } => (Role::Resuming, last.entry_view, None),
-            Engine::Running(consensus) => (role(consensus.role()), consensus.view(), consensus.leader()),
+            Engine::Running(consensus) => (role(consensus), consensus.view(), consensus.leader()),
+            Engine::Left => (Role::Removed, last.entry_view, None),
         };
         let committed = self.history.committed();
         Status { id: self.id, role, view, leader, last: TxId::new(last.tx_view, last.seqno), committed }
@@ -162,7 +165,7 @@ impl Node {
     /// Moves every clock to `now`.
     fn advance(&mut self, now: Time) {
         match &mut self.engine {
-            Engine::Idle => {}
+            Engine::Idle | Engine::Left => {}
             Engine::Resuming { resuming, .. } => {
                 if resuming.is_time_to_ask(now) {
                     self.ask_all();
@@ -174,8 +177,8 @@ impl Node {
         if self.expiry_at.is_some_and(|at| at <= now) {
             self.expire(now);
         }
-        if self.stopping.is_some_and(|at| at <= now) {
-            self.stop(StopReason::Shutdown);
+        if let Some((_, reason)) = self.stopping.filter(|(at, _)| *at <= now) {
+            self.stop(reason);
         }
         self.tell_synced_if_due(now);
         self.open_next_read();
@@ -185,6 +188,7 @@ impl Node {
     fn settle(&mut self, now: Time) {
         self.resume_if_confirmed(now);
         self.work_off_effects(now);
+        self.follow_node_list(now);
         self.pump(now);
         self.work_off_effects(now);
         let nobody_waits = self.inbox.is_idle() && self.reads.is_idle();
@@ -217,8 +221,8 @@ impl Node {
         if role == synod_consensus::Role::Leader {
             self.start_leading(now, view);
         }
-        if self.stopping.is_some() && role != synod_consensus::Role::Leader {
-            self.stop(StopReason::Shutdown);
+        if let Some((_, reason)) = self.stopping.filter(|_| role != synod_consensus::Role::Leader) {
+            self.stop(reason);
         }
         self.inbox.recall(now, leader.map(|leader| (leader, view)));
     }
@@ -242,7 +246,7 @@ impl Node {
 
     fn on_peer_closed(&mut self, peer: NodeId) {
         if let Engine::Running(consensus) = &mut self.engine
-            && self.seals.peers().any(|known| known == peer)
+            && consensus.configuration().contains(peer)
         {
             consensus.unreachable(peer);
         }
@@ -251,6 +255,9 @@ impl Node {
     /// A message that is not one of ours is dropped: the channel proves who sent it, not that its sender is sane.
     fn on_peer_message(&mut self, now: Time, from: NodeId, bytes: Untrusted<Bytes>) {
         let Ok(message) = bytes.check(|bytes| PeerMessage::from_bytes(&bytes)) else { return };
+        if self.tell_if_removed(from) {
+            return;
+        }
         match message {
             PeerMessage::Consensus(bytes) => self.on_consensus_message(now, from, Untrusted::new(bytes)),
             PeerMessage::Forward(requests) => requests.into_iter().for_each(|request| {
@@ -259,29 +266,31 @@ impl Node {
             PeerMessage::ForwardReply(responses) => {
                 responses.into_iter().for_each(|response| self.on_forward_reply(from, response));
             }
-            PeerMessage::Resume => self.send(from, &PeerMessage::Remembered(self.memory.of(from))),
-            PeerMessage::Remembered(promise) => self.on_remembered(now, from, promise),
+            PeerMessage::Resume => {
+                self.send(from, &PeerMessage::Remembered { promise: self.memory.of(from), circle: self.circle() });
+            }
+            PeerMessage::Remembered { promise, circle } => self.on_remembered(now, from, promise, circle),
             PeerMessage::Synced { view, index } => self.memory.note(from, Promise::acknowledged(view, index, view)),
+            PeerMessage::Removed => self.leave(),
         }
     }
 
     fn ask_all(&mut self) {
-        let peers: Vec<_> = self.seals.peers().collect();
-        for peer in peers {
+        for peer in self.peers() {
             self.send(peer, &PeerMessage::Resume);
         }
     }
 
-    fn on_remembered(&mut self, now: Time, from: NodeId, seen: Promise) {
+    fn on_remembered(&mut self, now: Time, from: NodeId, seen: Promise, circle: Circle) {
         let checked = match (&mut self.engine, &mut self.latecomers) {
-            (Engine::Resuming { resuming, .. }, _) => resuming.heard(now, from, seen),
+            (Engine::Resuming { resuming, .. }, _) => resuming.heard(now, from, seen, circle),
             (Engine::Running(consensus), Some(latecomers)) => {
                 let (index, view) = consensus.last();
                 let view_at = |index| consensus.view_at(index);
                 let standing = Standing { node: self.id, vote: self.kept.vote, last: (index, view), view_at: &view_at };
                 latecomers.heard(&standing, from, seen)
             }
-            (Engine::Idle | Engine::Running(_), _) => Ok(()),
+            (Engine::Idle | Engine::Running(_) | Engine::Left, _) => Ok(()),
         };
         if let Err(reason) = checked {
             self.stop(reason);
@@ -295,15 +304,15 @@ impl Node {
         }
         let (config, restored) = *restored.take().expect("a node resumes once");
         let (disk, heard) = resuming.confirmed();
-        let unheard = self.seals.peers().filter(|peer| !heard.contains(peer)).collect();
-        self.latecomers = Some(Latecomers::new(unheard, disk));
+        self.latecomers = Some(Latecomers::new(heard.clone(), disk));
         let consensus = Consensus::new(&config, restored, now).expect("the configuration was checked at start");
         self.engine = Engine::Running(Box::new(consensus));
     }
 }
 
-const fn role(role: synod_consensus::Role) -> Role {
-    match role {
+fn role(consensus: &Consensus) -> Role {
+    match consensus.role() {
+        _ if !consensus.configuration().voters.contains(&consensus.id()) => Role::Joining,
         synod_consensus::Role::Follower => Role::Follower,
         synod_consensus::Role::Candidate => Role::Candidate,
         synod_consensus::Role::Leader => Role::Leader,

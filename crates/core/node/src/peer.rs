@@ -12,6 +12,7 @@ use synod_worker::Reply;
 
 use crate::batch::FORWARDED_MAX;
 use crate::event::{Answer, ClientRequest, Refusal, Response};
+use crate::resume::Circle;
 
 /// A message from one node to another.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,8 +25,13 @@ pub enum PeerMessage {
     ForwardReply(Vec<Response>),
     /// A restarted node asks what its peers remember of it.
     Resume,
-    /// The answer to [`PeerMessage::Resume`]: all that the answering node saw the other promise since it started itself.
-    Remembered(Promise),
+    /// The answer to [`PeerMessage::Resume`].
+    Remembered {
+        /// All that the answering node saw the other promise since it started itself.
+        promise: Promise,
+        /// The nodes that it knows of.
+        circle: Circle,
+    },
     /// A node tells how far its log is synced.
     Synced {
         /// The view of the last entry.
@@ -33,6 +39,8 @@ pub enum PeerMessage {
         /// The index of the last entry.
         index: LogIndex,
     },
+    /// To a node that members have removed, and that consensus has left out: a slot is not used again.
+    Removed,
 }
 
 impl Encode for PeerMessage {
@@ -51,15 +59,20 @@ impl Encode for PeerMessage {
                 out.list(responses);
             }
             Self::Resume => 3u8.encode(out),
-            Self::Remembered(promise) => {
+            Self::Remembered { promise, circle } => {
                 4u8.encode(out);
                 promise.encode(out);
+                circle.known_at.encode(out);
+                for nodes in [&circle.voters, &circle.others] {
+                    out.list(&nodes.iter().copied().collect::<Vec<_>>());
+                }
             }
             Self::Synced { view, index } => {
                 5u8.encode(out);
                 view.encode(out);
                 index.encode(out);
             }
+            Self::Removed => 6u8.encode(out),
         }
     }
 }
@@ -76,14 +89,22 @@ impl PeerMessage {
             1 => Self::Forward(input.reading("forwarded requests").list(FORWARDED_MAX)?),
             2 => Self::ForwardReply(input.reading("forwarded answers").list(FORWARDED_MAX)?),
             3 => Self::Resume,
-            4 => Self::Remembered(Promise::decode(&mut input)?),
+            4 => {
+                let (promise, known_at) = (Promise::decode(&mut input)?, LogIndex::decode(&mut input)?);
+                let mut nodes = || Ok(input.reading("nodes").list(CIRCLE_NODES_MAX)?.into_iter().collect());
+                Self::Remembered { promise, circle: Circle { known_at, voters: nodes()?, others: nodes()? } }
+            }
             5 => Self::Synced { view: View::decode(&mut input)?, index: LogIndex::decode(&mut input)? },
+            6 => Self::Removed,
             _ => return Err(input.error(DecodeReason::ValueNotAllowed)),
         };
         input.finish()?;
         Ok(message)
     }
 }
+
+/// The most nodes of whom a node knows: those that were listed and those that are, if all were replaced at once.
+const CIRCLE_NODES_MAX: usize = 2 * limits::NODES_MAX;
 
 impl Encode for ClientRequest {
     fn encode(&self, out: &mut Encoder) {
@@ -141,6 +162,8 @@ impl Decode for Response {
 
 #[cfg(test)]
 mod tests {
+    use synod_types::NodeId;
+
     use super::*;
 
     fn messages() -> Vec<PeerMessage> {
@@ -160,8 +183,16 @@ mod tests {
                 Response { token: 8, result: Err(Refusal::TooManyPending) },
             ]),
             PeerMessage::Resume,
-            PeerMessage::Remembered(Promise::acknowledged(View(3), LogIndex(9), View(2))),
+            PeerMessage::Remembered {
+                promise: Promise::acknowledged(View(3), LogIndex(9), View(2)),
+                circle: Circle {
+                    known_at: LogIndex(8),
+                    voters: [NodeId(1), NodeId(3)].into(),
+                    others: [NodeId(4)].into(),
+                },
+            },
             PeerMessage::Synced { view: View(3), index: LogIndex(9) },
+            PeerMessage::Removed,
         ]
     }
 

@@ -31,7 +31,11 @@ impl Node {
     }
 
     fn begin_read_index(&mut self, now: Time, token: u64) -> Result<(), Refusal> {
-        let Engine::Running(consensus) = &mut self.engine else { return Err(Refusal::NoLeader) };
+        let consensus = match &mut self.engine {
+            Engine::Running(consensus) => consensus,
+            Engine::Left => return Err(Refusal::NodeRemoved),
+            Engine::Idle | Engine::Resuming { .. } => return Err(Refusal::NoLeader),
+        };
         self.reads.ask_index(now, token)?;
         if consensus.read_index(token).is_err() {
             self.reads.forget_index(token);
@@ -161,7 +165,8 @@ impl Node {
             let opens_view = consensus.view_at(LogIndex(index.0 - 1)) != consensus.view_at(index);
             let check = |record: LogRecord| {
                 let is_ours = record.index == index && Some(record.view) == consensus.view_at(index);
-                if is_ours && self.seals.is_authentic(&record, opens_view) { Ok(record) } else { Err(()) }
+                let change = consensus.change_at(index);
+                if is_ours && self.seals.is_authentic(&record, opens_view, change) { Ok(record) } else { Err(()) }
             };
             let Ok(record) = record.check(check) else { break };
             sound.push(record);

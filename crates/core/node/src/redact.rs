@@ -81,7 +81,8 @@ impl fmt::Debug for PeerMessage {
             Self::Forward(requests) => f.debug_tuple("Forward").field(requests).finish(),
             Self::ForwardReply(responses) => f.debug_tuple("ForwardReply").field(responses).finish(),
             Self::Resume => f.write_str("Resume"),
-            Self::Remembered(promise) => f.debug_tuple("Remembered").field(promise).finish(),
+            Self::Remembered { promise, circle } => f.debug_tuple("Remembered").field(promise).field(circle).finish(),
+            Self::Removed => f.write_str("Removed"),
             Self::Synced { view, index } => f.debug_struct("Synced").field("view", view).field("index", index).finish(),
         }
     }

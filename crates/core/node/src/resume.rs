@@ -8,6 +8,9 @@
 //! [`LAST_ANSWERS_WAIT`] has passed; and if nobody saw more than the disk holds. Whoever has not
 //! answered by then is asked again when its channel stands: better late than never.
 //!
+//! Who "all" are may have changed while the node was away, so each answer names those whom its sender knows of, and the
+//! answer that knows most of the ledger counts.
+//!
 //! It takes all, not a quorum, because an acknowledgement is seen by the leader at once and by the others only a
 //! little later. If all start together, nobody remembers anything and they simply elect: SECURITY.md states
 //! what a quorum of rolled-back disks could do.
@@ -126,12 +129,30 @@ impl Disk {
     }
 }
 
+/// Those whose word a start waits for, as somebody knows them who has committed the log up to some entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Circle {
+    /// The last entry that is known to be committed.
+    pub known_at: LogIndex,
+    /// The nodes whose majority decides.
+    pub voters: BTreeSet<NodeId>,
+    /// More nodes that are listed, or that consensus has not left out: they are asked, and nobody waits for them long.
+    pub others: BTreeSet<NodeId>,
+}
+
+impl Circle {
+    /// All of them.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.voters.union(&self.others).copied()
+    }
+}
+
 /// A start in progress.
 #[derive(Debug)]
 pub struct Resuming {
     node: NodeId,
     disk: Disk,
-    nodes: usize,
+    circle: Circle,
     heard: BTreeSet<NodeId>,
     /// When those heard and this node became a quorum.
     quorum_at: Option<Time>,
@@ -139,27 +160,49 @@ pub struct Resuming {
 }
 
 impl Resuming {
-    /// A start of `node`, one of `nodes`, from `disk`.
-    pub const fn new(now: Time, node: NodeId, nodes: usize, disk: Disk) -> Self {
-        Self { node, disk, nodes, heard: BTreeSet::new(), quorum_at: None, ask_at: now }
+    /// A start of `node` from `disk`, which knows of `circle`.
+    pub const fn new(now: Time, node: NodeId, circle: Circle, disk: Disk) -> Self {
+        Self { node, disk, circle, heard: BTreeSet::new(), quorum_at: None, ask_at: now }
     }
 
-    /// Takes in what `peer` remembers.
+    /// The other nodes, as far as known.
+    pub fn peers(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.circle.nodes().filter(|peer| *peer != self.node)
+    }
+
+    /// Those whose word this start waits for, as this node knows them.
+    pub const fn circle(&self) -> &Circle {
+        &self.circle
+    }
+
+    /// Takes in what `peer` remembers, and of whom it knows.
     ///
     /// # Errors
     /// If the peer saw more than the disk holds.
-    pub fn heard(&mut self, now: Time, peer: NodeId, seen: Promise) -> Result<(), StopReason> {
+    pub fn heard(&mut self, now: Time, peer: NodeId, seen: Promise, circle: Circle) -> Result<(), StopReason> {
         self.disk.check(self.node, peer, seen)?;
         self.heard.insert(peer);
-        if self.heard.len() + 1 > self.nodes / 2 {
+        if circle.known_at > self.circle.known_at {
+            self.circle = circle;
+        }
+        if self.is_quorum() {
             self.quorum_at.get_or_insert(now);
+        } else {
+            self.quorum_at = None;
         }
         Ok(())
     }
 
+    /// Whether those heard are a majority, with this node if it is one of the voters.
+    fn is_quorum(&self) -> bool {
+        let voters = &self.circle.voters;
+        voters.iter().filter(|voter| **voter == self.node || self.heard.contains(voter)).count() > voters.len() / 2
+    }
+
     /// Whether all peers were heard, or enough and there was time for the others.
     pub fn is_confirmed(&self, now: Time) -> bool {
-        self.heard.len() + 1 == self.nodes || self.quorum_at.is_some_and(|at| now >= at.after(LAST_ANSWERS_WAIT))
+        self.peers().all(|peer| self.heard.contains(&peer))
+            || self.quorum_at.is_some_and(|at| now >= at.after(LAST_ANSWERS_WAIT))
     }
 
     /// What the disk held, and which peers have confirmed it.
@@ -194,6 +237,10 @@ mod tests {
         disk
     }
 
+    fn circle(known_at: u64, nodes: std::ops::RangeInclusive<u64>) -> Circle {
+        Circle { known_at: LogIndex(known_at), voters: nodes.map(NodeId).collect(), others: BTreeSet::new() }
+    }
+
     const fn acknowledged(view: u64, index: u64) -> Promise {
         Promise::acknowledged(View(view), LogIndex(index), View(2))
     }
@@ -201,25 +248,63 @@ mod tests {
     #[test]
     fn a_node_resumes_when_all_have_spoken_or_a_quorum_has_and_time_passed() {
         let later = Time(0).after(LAST_ANSWERS_WAIT);
-        for (nodes, quorum) in [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2)] {
-            let mut resuming = Resuming::new(Time(0), NodeId(1), nodes, disk(9));
+        for (nodes, quorum) in [(1_u64, 0), (2, 1), (3, 1), (4, 2), (5, 2)] {
+            let mut resuming = Resuming::new(Time(0), NodeId(1), circle(1, 1..=nodes), disk(9));
             for peers in 0..nodes {
                 let all = peers + 1 == nodes;
                 assert_eq!(resuming.is_confirmed(Time(1)), all, "{nodes} nodes, {peers} peers");
                 assert_eq!(resuming.is_confirmed(later), all || peers >= quorum, "{nodes} nodes, {peers} peers");
-                let peer = NodeId(2 + peers as u64);
-                resuming.heard(Time(0), peer, acknowledged(3, 9)).unwrap();
-                resuming.heard(Time(0), peer, Promise::default()).unwrap();
+                let peer = NodeId(2 + peers);
+                resuming.heard(Time(0), peer, acknowledged(3, 9), circle(1, 1..=nodes)).unwrap();
+                resuming.heard(Time(0), peer, Promise::default(), Circle::default()).unwrap();
             }
         }
     }
 
     #[test]
+    fn who_must_be_heard_is_told_by_whoever_knows_most() {
+        let later = Time(0).after(LAST_ANSWERS_WAIT);
+        let mut resuming = Resuming::new(Time(0), NodeId(3), circle(4, 1..=3), disk(9));
+        resuming.heard(Time(0), NodeId(1), Promise::default(), circle(4, 1..=3)).unwrap();
+        assert!(resuming.is_confirmed(later) && !resuming.is_confirmed(Time(1)));
+        // The network went on without the first two.
+        resuming.heard(Time(0), NodeId(5), Promise::default(), circle(40, 3..=7)).unwrap();
+        assert!(!resuming.is_confirmed(later), "two of five");
+        assert!(resuming.peers().eq([4, 5, 6, 7].map(NodeId)));
+        resuming.heard(Time(0), NodeId(2), Promise::default(), circle(4, 1..=3)).unwrap();
+        assert!(!resuming.is_confirmed(later), "what it knows is older");
+        resuming.heard(Time(0), NodeId(6), Promise::default(), circle(39, 3..=6)).unwrap();
+        assert!(resuming.is_confirmed(later), "three of five");
+    }
+
+    #[test]
+    fn a_node_that_joins_and_is_not_there_yet_is_not_needed() {
+        let mut resuming = Resuming::new(Time(0), NodeId(1), circle(1, 1..=3), disk(9));
+        let known = Circle { others: [NodeId(4)].into(), ..circle(2, 1..=3) };
+        resuming.heard(Time(0), NodeId(2), Promise::default(), known).unwrap();
+        assert!(resuming.is_confirmed(Time(0).after(LAST_ANSWERS_WAIT)));
+        resuming.heard(Time(0), NodeId(3), Promise::default(), Circle::default()).unwrap();
+        assert!(!resuming.is_confirmed(Time(1)) && resuming.peers().any(|peer| peer == NodeId(4)));
+        resuming.heard(Time(0), NodeId(4), Promise::default(), Circle::default()).unwrap();
+        assert!(resuming.is_confirmed(Time(1)));
+    }
+
+    #[test]
+    fn a_node_that_is_not_listed_yet_does_not_count_itself() {
+        let later = Time(0).after(LAST_ANSWERS_WAIT);
+        let mut resuming = Resuming::new(Time(0), NodeId(4), circle(1, 1..=3), disk(1));
+        resuming.heard(Time(0), NodeId(1), Promise::default(), circle(1, 1..=3)).unwrap();
+        assert!(!resuming.is_confirmed(later));
+        resuming.heard(Time(0), NodeId(2), Promise::default(), circle(1, 1..=3)).unwrap();
+        assert!(resuming.is_confirmed(later));
+    }
+
+    #[test]
     fn a_node_wakes_to_ask_and_to_go_on_without_the_last_answers() {
-        let mut resuming = Resuming::new(Time(0), NodeId(1), 3, disk(9));
+        let mut resuming = Resuming::new(Time(0), NodeId(1), circle(1, 1..=3), disk(9));
         assert_eq!(resuming.wakes_at(), Time(0));
         assert!(resuming.is_time_to_ask(Time(0)) && !resuming.is_time_to_ask(Time(1)));
-        resuming.heard(Time(5), NodeId(2), Promise::default()).unwrap();
+        resuming.heard(Time(5), NodeId(2), Promise::default(), Circle::default()).unwrap();
         assert_eq!(resuming.wakes_at(), Time(0).after(ASK_AGAIN_AFTER));
         assert!(resuming.is_time_to_ask(Time(4).after(LAST_ANSWERS_WAIT)));
         assert_eq!(resuming.wakes_at(), Time(5).after(LAST_ANSWERS_WAIT));
@@ -236,15 +321,15 @@ mod tests {
 
     #[test]
     fn a_disk_that_holds_less_than_a_peer_saw_is_refused_by_name() {
-        let mut resuming = Resuming::new(Time(0), NodeId(1), 3, disk(9));
+        let mut resuming = Resuming::new(Time(0), NodeId(1), circle(1, 1..=3), disk(9));
         assert!(matches!(
-            resuming.heard(Time(0), NodeId(2), acknowledged(3, 10)),
+            resuming.heard(Time(0), NodeId(2), acknowledged(3, 10), Circle::default()),
             Err(StopReason::DiskRolledBack { node: NodeId(1), witness: NodeId(2), seen_index: 10, own_index: 9, .. })
         ));
         for (witness, seen) in [(2, Promise::seen_in(View(4))), (2, acknowledged(4, 3)), (2, Promise::voted(View(3)))] {
             assert!(
                 matches!(
-                    resuming.heard(Time(0), NodeId(witness), seen),
+                    resuming.heard(Time(0), NodeId(witness), seen, Circle::default()),
                     Err(StopReason::VoteRolledBack { witness: NodeId(2), own_view: 3, .. })
                 ),
                 "{seen:?}"

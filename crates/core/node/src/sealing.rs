@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use synod_crypto::{NodeKey, SALT_SIZE, SealingKey, ServiceKey, SessionKeys};
+use synod_crypto::{NodeKey, SALT_SIZE, SealingKey, ServiceKey, SessionKeys, VerifyingKey};
 use synod_ledger::{
     AdminRecord, BlockRefused, BlockTooLarge, Content, GenesisPublic, KeyHistory, Moment, OpenRefused, Opened, Receipt,
     Sealed, SealedBlock, Sealer, SignerChange, Tip, check, check_alone, check_genesis, open,
@@ -24,7 +24,7 @@ pub struct Seals {
     sealer: Sealer,
     /// Every key of the network up to the end of this node's log.
     keys: KeyHistory,
-    nodes: Vec<NodeId>,
+    own_key: VerifyingKey,
     network: Digest,
 }
 
@@ -66,13 +66,9 @@ impl Seals {
     ) -> Result<(Self, GenesisPublic, Position), CheckRefused> {
         let block = decode(genesis)?;
         let (public, tip) = check_genesis(&block)?;
+        let own_key = node_key.verifying_key().clone();
         let sealer = Sealer::new(id, node_key, service_key, session_keys);
-        let seals = Self {
-            sealer,
-            keys: KeyHistory::new(&public.keys),
-            nodes: public.keys.nodes.keys().copied().collect(),
-            network: tip.network,
-        };
+        let seals = Self { sealer, keys: KeyHistory::new(&public.keys), own_key, network: tip.network };
         let position = Position::genesis(tip, genesis.clone(), block);
         Ok((seals, public, position))
     }
@@ -83,18 +79,18 @@ impl Seals {
     }
 
     /// The service's public key, as this node holds it.
-    pub const fn service_key(&self) -> &synod_crypto::VerifyingKey {
+    pub const fn service_key(&self) -> &VerifyingKey {
         self.sealer.service_key()
     }
 
-    /// All nodes.
-    pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
-        self.nodes.iter().copied()
+    /// The public part of this node's credential.
+    pub const fn own_key(&self) -> &VerifyingKey {
+        &self.own_key
     }
 
-    /// All nodes but this one.
-    pub fn peers(&self) -> impl Iterator<Item = NodeId> {
-        self.nodes().filter(|node| *node != self.sealer.node())
+    /// Whether there ever was a node in the slot `node`, as far as blocks are committed.
+    pub fn had_slot(&self, node: NodeId) -> bool {
+        self.keys.had_slot(node)
     }
 
     /// The block that opens `moment.view`, on `parent`.
@@ -189,15 +185,15 @@ impl Seals {
     }
 
     /// Whether a record that the host read back for a follower is the entry of this index and view. `opens_view` says
-    /// whether the entry before is of an earlier view.
+    /// whether the entry before is of an earlier view, `change` whether this node knows the entry as a change of the
+    /// configuration.
     ///
-    /// A view begins with an engine entry, which is unsigned, and all others in it are blocks; so nobody can put an
-    /// engine entry in a block's place.
-    pub fn is_authentic(&self, record: &LogRecord, opens_view: bool) -> bool {
+    /// A view begins with an engine entry, which is unsigned, and all others in it are blocks, but for those changes,
+    /// which are unsigned as well and known; so nobody can put an unsigned entry in a block's place.
+    pub fn is_authentic(&self, record: &LogRecord, opens_view: bool, change: Option<ConfigurationChange>) -> bool {
         match record.kind {
             EntryKind::Engine => opens_view,
-            // Unsigned, and not only at the beginning of a view.
-            EntryKind::Configuration => false,
+            EntryKind::Configuration => change.is_some_and(|change| record.payload == change.to_bytes()),
             EntryKind::Block => {
                 !opens_view && decode(record).is_ok_and(|block| check_alone(&block, &self.keys).is_ok())
             }

@@ -30,7 +30,7 @@ use crate::node::{Engine, Node};
 use crate::probe::NoProbe;
 use crate::reads::Reads;
 use crate::requests::RequestTable;
-use crate::resume::{Disk, Memory, Resuming};
+use crate::resume::{Circle, Disk, Memory, Resuming};
 use crate::sealing::{CheckRefused, Seals};
 use crate::synced::Synced;
 use crate::unheeded::Unheeded;
@@ -115,7 +115,7 @@ pub enum StartError {
         /// The view of the log's last entry.
         log_view: View,
     },
-    /// The slot's credential is not the one that the genesis document names.
+    /// The slot's credential is not the one that the node list names.
     #[error("the credential at hand is not that of slot {node}")]
     Credential {
         /// The slot.
@@ -130,6 +130,8 @@ pub struct Start {
     disk: Disk,
     times: Option<Times>,
     retained_bytes_max: Option<usize>,
+    /// The nodes that the network began with.
+    first_nodes: Vec<NodeId>,
 }
 
 impl Start {
@@ -141,11 +143,10 @@ impl Start {
         let Ok(genesis) = genesis.check(Ok::<_, std::convert::Infallible>);
         let id = config.id;
         let restored = Restored::new(&genesis)?;
-        let own_key = config.node_key.verifying_key().clone();
         let keys = (config.node_key, config.service_key, config.session_keys);
         let refused = |source| StartError::Record { index: genesis.index, source };
         let (seals, public, mut position) = Seals::new(id, &genesis, keys).map_err(refused)?;
-        if public.keys.node(id) != Some(&own_key) || public.keys.service != *seals.service_key() {
+        if public.keys.service != *seals.service_key() {
             return Err(StartError::Credential { node: id });
         }
         let (governance, setup) = open_genesis(&seals, &public, &position).ok_or(StartError::Genesis)?;
@@ -184,7 +185,8 @@ impl Start {
         node.actions.push_back(Action::Worker(ToWorker::Commit { upto: position.tip.seqno }));
         node.actions.push_back(Action::Committed(node.history.committed()));
         let disk = Disk::new((position.tip.index, position.tip.entry_view));
-        Ok(Self { node, restored, disk, times: config.times, retained_bytes_max: None })
+        let first_nodes = public.keys.nodes.keys().copied().collect();
+        Ok(Self { node, restored, disk, times: config.times, retained_bytes_max: None, first_nodes })
     }
 
     /// Takes in the next record.
@@ -203,13 +205,18 @@ impl Start {
         }
         self.node.chain.note_checked(position);
         self.node.chain.append_checked(record.index, record.view);
+        self.commit_known();
+        Ok(())
+    }
+
+    /// Applies what is known to be committed.
+    fn commit_known(&mut self) {
         while self.node.chain.committed().record.index < self.restored.committed() {
             let position = self.node.chain.commit_next();
             if position.record.count > 0 {
                 self.node.commit_block(&position);
             }
         }
-        Ok(())
     }
 
     /// Keeps at most so many bytes of committed entries in memory for followers that lag; older ones are read back
@@ -235,6 +242,7 @@ impl Start {
     /// one of the network's.
     pub fn finish(mut self, now: Time, vote: Option<Untrusted<Bytes>>) -> Result<Node, StartError> {
         let id = self.node.id;
+        self.check_credential()?;
         let kept = vote
             .map(|vote| vote.check(|sealed| self.node.seals.open_vote(&sealed).ok_or(StartError::Vote { node: id })));
         if let Some(kept) = kept.transpose()? {
@@ -242,13 +250,15 @@ impl Start {
             self.node.kept = kept;
         }
         self.check_kept()?;
+        self.restored.committed_through(self.node.kept.committed);
+        self.commit_known();
         self.disk.vote = self.restored.vote();
         self.node.synced = Synced::new(self.disk.last());
 
-        let nodes: Vec<_> = self.node.seals.nodes().collect();
+        let circle = self.circle()?;
         let seed = rand_chacha::rand_core::Rng::next_u64(&mut self.node.rng);
         self.node.inbox.number_from(rand_chacha::rand_core::Rng::next_u64(&mut self.node.rng));
-        let mut config = synod_consensus::Config::new(id, nodes.iter().copied(), seed);
+        let mut config = synod_consensus::Config::new(id, self.first_nodes, seed);
         if let Some(times) = self.times {
             config.election_timeout = times.election_timeout;
             config.heartbeat = times.heartbeat;
@@ -256,14 +266,43 @@ impl Start {
         config.retained_bytes_max = self.retained_bytes_max.unwrap_or(config.retained_bytes_max);
         config.check()?;
         self.node.unheeded = Unheeded::new(config.election_timeout.1);
-        let resuming = Resuming::new(now, id, nodes.len(), self.disk);
-        self.node.engine = Engine::Resuming { resuming, restored: Some(Box::new((config, self.restored))) };
+        self.node.engine = if self.node.was_removed(id) && circle.nodes().all(|node| node != id) {
+            Engine::Left
+        } else {
+            let resuming = Resuming::new(now, id, circle, self.disk);
+            Engine::Resuming { resuming, restored: Some(Box::new((config, self.restored))) }
+        };
         self.node.begin(now);
         Ok(self.node)
     }
 }
 
 impl Start {
+    /// Checks the credential at hand against the node list at the end of the log; a slot that this does not name is that
+    /// of a node which is to join, or was removed.
+    fn check_credential(&self) -> Result<(), StartError> {
+        let id = self.node.id;
+        let listed = self.node.chain.last().tip.signers.keys().node(id);
+        if listed.is_none_or(|key| key == self.node.seals.own_key()) {
+            Ok(())
+        } else {
+            Err(StartError::Credential { node: id })
+        }
+    }
+
+    /// All nodes that the log names.
+    fn circle(&self) -> Result<Circle, StartError> {
+        let refused = StartError::Config(ConfigError::ConfigurationNotAllowed);
+        let first = self.first_nodes.iter().copied();
+        let configuration = self.restored.configuration(first).ok_or(refused)?;
+        let listed = self.node.chain.last().tip.signers.keys().nodes.keys().copied();
+        Ok(Circle {
+            known_at: self.node.chain.committed().record.index,
+            others: self.restored.participants(&configuration).into_iter().chain(listed).collect(),
+            voters: configuration.voters,
+        })
+    }
+
     /// Checks the log against what is kept beside it.
     fn check_kept(&self) -> Result<(), StartError> {
         let (node, kept) = (self.node.id, &self.node.kept);

@@ -25,6 +25,7 @@ pub type LogEnd = (LogIndex, View);
 pub struct Synced {
     end: LogEnd,
     under_way: VecDeque<(Ticket, LogEnd)>,
+    last_ticket: Ticket,
     told: LogEnd,
     tell_at: Option<Time>,
 }
@@ -32,7 +33,7 @@ pub struct Synced {
 impl Synced {
     /// A log that was read back from the disk up to `end`.
     pub const fn new(end: LogEnd) -> Self {
-        Self { end, under_way: VecDeque::new(), told: end, tell_at: None }
+        Self { end, under_way: VecDeque::new(), last_ticket: Ticket(0), told: end, tell_at: None }
     }
 
     /// The last entry that is synced and not about to be cut off.
@@ -43,6 +44,12 @@ impl Synced {
     /// An append is on its way to the disk; with it the log ends at `end`.
     pub fn appended(&mut self, ticket: Ticket, end: LogEnd) {
         self.under_way.push_back((ticket, end));
+        self.last_ticket = ticket;
+    }
+
+    /// The last append's.
+    pub const fn last_ticket(&self) -> Ticket {
+        self.last_ticket
     }
 
     /// Everything after `end` is about to be cut off.
@@ -70,8 +77,11 @@ impl Node {
         if self.synced.persisted(ticket) {
             self.synced.tell_at.get_or_insert(now.after(TELL_AFTER));
         }
-        let Engine::Running(consensus) = &mut self.engine else { panic!("nothing is appended before the node runs") };
-        consensus.persisted(ticket.0);
+        match &mut self.engine {
+            Engine::Running(consensus) => consensus.persisted(ticket.0),
+            Engine::Left => {}
+            Engine::Idle | Engine::Resuming { .. } => panic!("nothing is appended before the node runs"),
+        }
     }
 
     /// Tells all peers how far the log is synced, if it is time.
@@ -80,8 +90,7 @@ impl Node {
             return;
         }
         self.synced.told = self.synced.end;
-        let peers: Vec<_> = self.seals.peers().collect();
-        for peer in peers {
+        for peer in self.peers() {
             self.send(peer, &self.synced_message());
         }
     }

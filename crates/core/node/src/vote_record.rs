@@ -7,13 +7,17 @@
 //! entries at the end of the log are not, and a log that ends in a later view wins elections: a host could
 //! lend its node a log by adding one. So a node counts on such an entry only if its record names it.
 //!
+//! Which changes of the configuration are committed no block tells: they are no transactions. Without that a node would
+//! count, after a start, on the word of one that has left, and that may be gone. So the record tells.
+//!
 //! The host could also put back an old log beside a new record, or an old record beside a new log. Each record
 //! tells up to where the log was synced, and is replaced before anything before that is cut off: so a log that
 //! does not reach there is older than its record. And each entry is filed after a record of its view.
 
+use bytes::Bytes;
 use synod_consensus::Vote;
 use synod_types::boundary::{EntryKind, LogRecord};
-use synod_types::{Decode, DecodeError, Decoder, Encode, Encoder, LogIndex, View};
+use synod_types::{CONFIGURATION_CHANGE_SIZE, Decode, DecodeError, Decoder, Encode, Encoder, LogIndex, View};
 
 use crate::synced::LogEnd;
 
@@ -24,8 +28,27 @@ pub struct VoteRecord {
     pub vote: Vote,
     /// The last entry that was synced, and was not about to be cut off, when this record was sealed.
     pub synced: LogEnd,
+    /// The last entry known to be committed when a change of the configuration was.
+    pub committed: LogIndex,
     /// The engine's entries, changes of configuration among them, that no committed block of this log follows.
-    pub engine_entries: Vec<(LogIndex, View)>,
+    pub engine_entries: Vec<EngineEntry>,
+}
+
+/// An entry without a signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineEntry {
+    /// Its place.
+    pub index: LogIndex,
+    /// Its view.
+    pub view: View,
+    /// What it holds: a change of the configuration, or nothing.
+    pub payload: Bytes,
+}
+
+impl From<&LogRecord> for EngineEntry {
+    fn from(record: &LogRecord) -> Self {
+        Self { index: record.index, view: record.view, payload: record.payload.clone() }
+    }
 }
 
 /// Which of log and record is older than it was.
@@ -59,7 +82,7 @@ impl VoteRecord {
     /// The first engine entry at the end of a log that the record does not name. `log` is given from its end.
     pub fn stranger<'l>(&self, log: impl Iterator<Item = &'l LogRecord>) -> Option<LogIndex> {
         let trailing = log.take_while(|record| record.kind != EntryKind::Block);
-        let unknown = |record: &&LogRecord| !self.engine_entries.contains(&(record.index, record.view));
+        let unknown = |record: &&LogRecord| !self.engine_entries.contains(&EngineEntry::from(*record));
         trailing.filter(unknown).last().map(|record| record.index)
     }
 
@@ -67,12 +90,12 @@ impl VoteRecord {
     /// and a crash may leave the log with them.
     pub fn appended(&mut self, records: &[LogRecord]) {
         let engine_entries = records.iter().filter(|record| record.kind != EntryKind::Block);
-        self.engine_entries.extend(engine_entries.map(|record| (record.index, record.view)));
+        self.engine_entries.extend(engine_entries.map(EngineEntry::from));
     }
 
     /// A block is committed, and on this disk: nothing before it can be cut off or torn any more.
     pub fn committed(&mut self, block: LogIndex) {
-        self.engine_entries.retain(|(entry, _)| *entry > block);
+        self.engine_entries.retain(|entry| entry.index > block);
     }
 }
 
@@ -82,11 +105,13 @@ impl Encode for VoteRecord {
         self.vote.voted_for.encode(out);
         self.synced.0.encode(out);
         self.synced.1.encode(out);
+        self.committed.encode(out);
         let first = self.engine_entries.len().saturating_sub(ENGINE_ENTRIES_MAX);
         out.count(self.engine_entries.len() - first);
-        for (index, view) in &self.engine_entries[first..] {
-            index.encode(out);
-            view.encode(out);
+        for entry in &self.engine_entries[first..] {
+            entry.index.encode(out);
+            entry.view.encode(out);
+            out.bytes(&entry.payload);
         }
     }
 }
@@ -96,16 +121,20 @@ impl Decode for VoteRecord {
         let view = View::decode(input.reading("vote"))?;
         let vote = Vote { view, voted_for: Option::decode(input)? };
         let synced = (LogIndex::decode(input.reading("synced log end"))?, View::decode(input)?);
+        let committed = LogIndex::decode(input)?;
         let count = input.reading("engine entries beside a vote").count(ENGINE_ENTRIES_MAX)?;
-        let entry = |_| Ok((LogIndex::decode(input)?, View::decode(input)?));
-        Ok(Self { vote, synced, engine_entries: (0..count).map(entry).collect::<Result<_, _>>()? })
+        let entry = |_| {
+            let (index, view) = (LogIndex::decode(input)?, View::decode(input)?);
+            let payload = Bytes::copy_from_slice(input.bytes(CONFIGURATION_CHANGE_SIZE)?);
+            Ok(EngineEntry { index, view, payload })
+        };
+        Ok(Self { vote, synced, committed, engine_entries: (0..count).map(entry).collect::<Result<_, _>>()? })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use synod_types::{NodeId, Seqno};
+    use synod_types::{ConfigurationChange, ConfigurationStep, NodeId, Seqno};
 
     use super::*;
 
@@ -132,13 +161,28 @@ mod tests {
             assert_eq!(kept.stranger([&last, &log[1]].into_iter()), None, "either may be what a crash leaves");
         }
         kept.committed(LogIndex(3));
-        assert_eq!(kept.engine_entries, [(LogIndex(4), View(3)), (LogIndex(4), View(4))]);
+        assert!(kept.engine_entries.iter().map(|entry| (entry.index.0, entry.view.0)).eq([(4, 3), (4, 4)]));
+    }
+
+    #[test]
+    fn another_change_of_the_configuration_in_the_place_of_the_one_that_was_filed_is_a_stranger() {
+        let change = |node| ConfigurationChange { step: ConfigurationStep::Remove, node: NodeId(node) };
+        let entry = |node| {
+            let payload = Bytes::from(change(node).to_bytes());
+            LogRecord { payload, ..record(4, 2, EntryKind::Configuration) }
+        };
+        let mut kept = VoteRecord::default();
+        kept.appended(&[entry(3)]);
+        assert_eq!(kept.stranger([&entry(3)].into_iter()), None);
+        for other in [entry(2), record(4, 2, EntryKind::Engine)] {
+            assert_eq!(kept.stranger([&other].into_iter()), Some(LogIndex(4)));
+        }
     }
 
     #[test]
     fn a_log_and_a_record_of_different_times_are_told_apart() {
         let vote = Vote { view: View(4), voted_for: None };
-        let record = VoteRecord { vote, synced: (LogIndex(3), View(2)), engine_entries: Vec::new() };
+        let record = VoteRecord { vote, synced: (LogIndex(3), View(2)), ..VoteRecord::default() };
         for (views, fits) in [
             (&[1, 2, 2][..], Ok(())),
             (&[1, 2, 2, 2, 4], Ok(())),
@@ -160,7 +204,14 @@ mod tests {
         let full = VoteRecord {
             vote: Vote { view: View(7), voted_for: Some(NodeId(3)) },
             synced: (LogIndex(9), View(6)),
-            engine_entries: vec![(LogIndex(8), View(7)), (LogIndex(9), View(8))],
+            committed: LogIndex(4),
+            engine_entries: [(8, 7, &b""[..]), (9, 8, b"\x02\x03\0\0\0\0\0\0\0")]
+                .map(|(index, view, payload)| EngineEntry {
+                    index: LogIndex(index),
+                    view: View(view),
+                    payload: Bytes::from_static(payload),
+                })
+                .to_vec(),
         };
         for record in [VoteRecord::default(), full] {
             let bytes = record.to_bytes();

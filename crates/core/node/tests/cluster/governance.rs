@@ -1,91 +1,14 @@
 //! Members decide, and every node follows from the same transaction on.
 
 use bytes::Bytes;
-use synod_crypto::x509::{Validity, actor_certificate};
-use synod_crypto::{ActorKey, Certificate};
-use synod_governance::bounded::{Blob, List, Name, Note};
-use synod_governance::entries::CertificateDer;
-use synod_governance::statement::{Body, prepare};
-use synod_governance::{Action, AddActor, BallotBody, Choice, Event, Pins, ProposalBody, RemoveActor, Request, Tables};
+use synod_governance::{Action, Event, RemoveActor};
 use synod_kv::State;
 use synod_ledger::{AdminRecord, BlockKind, GovernancePublic, OpenRefused, SealedBlock, open_admin};
-use synod_node::{Answer, Audit, AuditRefused, Governed, Refusal};
-use synod_types::{ActorId, AdapterId, Decode, Digest, Encode, NodeId, Time};
+use synod_node::{Audit, AuditRefused, Governed, Refusal};
+use synod_types::{AdapterId, Decode, Encode};
 
 use crate::harness::{Cluster, put};
-
-/// An organisation with its own key, and the requests that it makes.
-struct Organisation {
-    key: ActorKey,
-    certificate: Certificate,
-}
-
-impl Organisation {
-    fn new(name: &str, seed: u8) -> Self {
-        let key = ActorKey::from_seed(&[seed; 32]);
-        let validity = Validity { from: Time(0), until: Time(1_801_000_000_000_000) };
-        Self { certificate: actor_certificate(&key, name, validity), key }
-    }
-
-    fn id(&self) -> ActorId {
-        self.certificate.actor_id()
-    }
-
-    fn sign(&self, network: Digest, body: &impl Body) -> Blob<{ synod_governance::limits::STATEMENT_BYTES_MAX }> {
-        let chain = vec![self.certificate.der().to_vec()];
-        let unsigned = prepare(body, network, Time(1_800_000_000_000_000), chain).unwrap();
-        let signature = self.key.sign(&unsigned.to_be_signed());
-        Blob::new(unsigned.assemble(&signature.0)).unwrap()
-    }
-
-    fn propose(&self, network: Digest, nonce: u8, action: Action) -> Bytes {
-        let body = ProposalBody {
-            proposer: self.id(),
-            nonce: Blob::new(vec![nonce; 16]).unwrap(),
-            actions: List::new(vec![action]).unwrap(),
-            expires: None,
-            note: Note::default(),
-        };
-        Request::Propose(self.sign(network, &body)).to_bytes().into()
-    }
-
-    fn accept(&self, network: Digest, tables: &State, proposal: u64) -> Bytes {
-        let digest = Tables::new(tables).proposal(proposal).unwrap().unwrap().digest;
-        let ballot = BallotBody { proposal, digest, choice: Choice::Accept, counter: 1 };
-        Request::Vote(self.sign(network, &ballot)).to_bytes().into()
-    }
-
-    fn add(&self, name: &str) -> AddActor {
-        let name = Name::new(name).unwrap();
-        AddActor { name, certificate: CertificateDer::of(&self.certificate), pins: Pins::default() }
-    }
-}
-
-/// The member that the cluster begins with.
-fn founder_of(cluster: &Cluster) -> Organisation {
-    let (key, certificate) = cluster.founder.clone();
-    Organisation { key, certificate }
-}
-
-fn network(cluster: &Cluster, node: NodeId) -> Digest {
-    SealedBlock::from_bytes(&cluster.log(node)[0].payload).unwrap().header.network
-}
-
-fn body(answer: &Result<Answer, Refusal>) -> (u16, String) {
-    let reply = &answer.as_ref().unwrap().replies[0];
-    (reply.status, String::from_utf8(reply.body.to_vec()).unwrap())
-}
-
-/// Has the founder propose and accept; returns the answer to the ballot.
-fn decide(cluster: &mut Cluster, node: NodeId, ids: (u8, u8), action: Action) -> Result<Answer, Refusal> {
-    let (founder, network) = (founder_of(cluster), network(cluster, node));
-    let proposed = cluster.govern(node, founder.id(), ids.0, founder.propose(network, ids.0, action));
-    assert_eq!(body(&proposed).0, 200, "{proposed:?}");
-    cluster.run_idle();
-    let tables = cluster.tables(node);
-    let last = Tables::new(&tables).proposals_last().unwrap();
-    cluster.govern(node, founder.id(), ids.1, founder.accept(network, &tables, last))
-}
+use crate::organisation::{Organisation, body, decide, founder_of, network};
 
 #[test]
 fn a_participant_that_members_let_in_may_write_and_one_that_they_remove_may_not() {
@@ -94,13 +17,13 @@ fn a_participant_that_members_let_in_may_write_and_one_that_they_remove_may_not(
     let line = Organisation::new("Shipping Line", 7);
     assert_eq!(cluster.write_by(line.id(), leader, 1, put(1, "early")), Err(Refusal::NotAuthorized));
 
-    let decided = decide(&mut cluster, leader, (1, 2), Action::AddParticipant(line.add("Shipping Line")));
+    let decided = decide(&mut cluster, leader, (1, 2), vec![Action::AddParticipant(line.add("Shipping Line"))]);
     assert_eq!(body(&decided), (200, r#"{"proposal":1,"status":"Accepted"}"#.into()));
     let written = cluster.write_by(line.id(), leader, 2, put(1, "now")).unwrap();
     assert_eq!(written.txid.seqno, decided.unwrap().txid.seqno.next(), "from the very next transaction on");
 
     let removal = Action::RemoveParticipant(RemoveActor { id: line.id() });
-    assert_eq!(body(&decide(&mut cluster, leader, (3, 4), removal)).1, r#"{"proposal":2,"status":"Accepted"}"#);
+    assert_eq!(body(&decide(&mut cluster, leader, (3, 4), vec![removal])).1, r#"{"proposal":2,"status":"Accepted"}"#);
     assert_eq!(cluster.write_by(line.id(), leader, 3, put(1, "late")), Err(Refusal::NotAuthorized));
     cluster.run_idle();
     let expected = cluster.tables(leader).digest();
@@ -122,7 +45,7 @@ fn a_governance_request_is_done_once_and_answered_alike_on_any_node_and_after_a_
     let leader = cluster.run_until_leader();
     let (founder, network) = (founder_of(&cluster), network(&cluster, leader));
     let line = Organisation::new("Shipping Line", 7);
-    let proposal = founder.propose(network, 9, Action::AddParticipant(line.add("Shipping Line")));
+    let proposal = founder.propose(network, 9, vec![Action::AddParticipant(line.add("Shipping Line"))]);
     let first = cluster.govern(leader, founder.id(), 1, proposal.clone());
     assert_eq!(body(&first), (200, r#"{"proposal":1,"status":"Open"}"#.into()));
     for node in cluster.nodes() {
@@ -142,7 +65,7 @@ fn what_governance_refuses_is_answered_with_the_reason_and_takes_no_seqno() {
     let (founder, network) = (founder_of(&cluster), network(&cluster, leader));
     let before = cluster.status(leader).last;
     let removal = Action::RemoveMember(RemoveActor { id: founder.id() });
-    let (status, text) = body(&cluster.govern(leader, founder.id(), 1, founder.propose(network, 1, removal)));
+    let (status, text) = body(&cluster.govern(leader, founder.id(), 1, founder.propose(network, 1, vec![removal])));
     assert_eq!(status, 422, "{text}");
     assert!(text.contains(r#""code":"Actions""#) && text.contains(r#""hint":"#), "{text}");
     let (status, text) = body(&cluster.govern(leader, founder.id(), 2, Bytes::from_static(b"\xff")));
@@ -155,9 +78,9 @@ fn an_audit_of_the_ledger_comes_to_the_same_tables() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.run_until_leader();
     let line = Organisation::new("Shipping Line", 7);
-    decide(&mut cluster, leader, (1, 2), Action::AddParticipant(line.add("Shipping Line"))).unwrap();
+    decide(&mut cluster, leader, (1, 2), vec![Action::AddParticipant(line.add("Shipping Line"))]).unwrap();
     cluster.write_by(line.id(), leader, 2, put(1, "between")).unwrap();
-    decide(&mut cluster, leader, (3, 4), Action::RemoveParticipant(RemoveActor { id: line.id() })).unwrap();
+    decide(&mut cluster, leader, (3, 4), vec![Action::RemoveParticipant(RemoveActor { id: line.id() })]).unwrap();
     cluster.run_idle();
 
     let mut audit = Audit::new(Some(cluster.session_keys().admin.clone()));
@@ -178,7 +101,7 @@ fn an_audit_refuses_a_ledger_in_which_something_else_was_written_or_told() {
     let mut cluster = Cluster::new(1);
     let leader = cluster.run_until_leader();
     let line = Organisation::new("Shipping Line", 7);
-    decide(&mut cluster, leader, (1, 2), Action::AddParticipant(line.add("Shipping Line"))).unwrap();
+    decide(&mut cluster, leader, (1, 2), vec![Action::AddParticipant(line.add("Shipping Line"))]).unwrap();
     let key = cluster.session_keys().admin.clone();
     let blocks: Vec<_> =
         cluster.log(leader).iter().filter_map(|record| SealedBlock::from_bytes(&record.payload).ok()).collect();
@@ -212,8 +135,9 @@ fn governance_requests_and_writes_that_arrive_together_are_each_done_in_their_or
     let (founder, network) = (founder_of(&cluster), network(&cluster, leader));
     let line = Organisation::new("Shipping Line", 7);
     let other = Organisation::new("Other Line", 8);
-    let propose =
-        |nonce, line: &Organisation, name| founder.propose(network, nonce, Action::AddParticipant(line.add(name)));
+    let propose = |nonce, line: &Organisation, name| {
+        founder.propose(network, nonce, vec![Action::AddParticipant(line.add(name))])
+    };
     let calls = [
         (AdapterId::GOVERNANCE, propose(1, &line, "Shipping Line")),
         (AdapterId::GOVERNANCE, propose(2, &other, "Other Line")),
@@ -233,7 +157,8 @@ fn every_node_tells_what_governance_did_before_it_answers_and_again_when_it_repl
     let leader = cluster.run_until_leader();
     let follower = cluster.nodes().find(|node| *node != leader).unwrap();
     let line = Organisation::new("Shipping Line", 7);
-    let answer = decide(&mut cluster, follower, (1, 2), Action::AddParticipant(line.add("Shipping Line"))).unwrap();
+    let answer =
+        decide(&mut cluster, follower, (1, 2), vec![Action::AddParticipant(line.add("Shipping Line"))]).unwrap();
     let told = cluster.governed[&follower].last().unwrap().clone();
     assert_eq!(told.txid, answer.txid, "the node that answers has told by then");
     assert!(

@@ -203,6 +203,13 @@ impl Cluster {
         self.events.push_back((node, Event::Requests(vec![request])));
     }
 
+    /// Sends a request of the member's to governance under a token of the caller's choice.
+    pub fn submit_governance(&mut self, node: NodeId, token: u64, id: u8, call: Bytes) {
+        let (actor, request_id) = (self.member, RequestId([id; 16]));
+        let request = ClientRequest { token, actor, request_id, adapter: AdapterId::GOVERNANCE, calls: vec![call] };
+        self.events.push_back((node, Event::Requests(vec![request])));
+    }
+
     pub fn answer(&mut self, token: u64) -> Result<Answer, Refusal> {
         self.run_until(|cluster| cluster.answers.remove(&token))
     }
@@ -254,6 +261,26 @@ impl Cluster {
         let requests = tokens.iter().zip(calls).map(request).collect();
         self.events.push_back((node, Event::Requests(requests)));
         tokens.into_iter().map(|token| self.run_until(|cluster| cluster.answers.remove(&token))).collect()
+    }
+
+    /// Makes a machine for the slot `node`, with the genesis block alone; it is started later. Returns its credential.
+    pub fn add_machine(&mut self, node: NodeId) -> synod_crypto::VerifyingKey {
+        let key = NodeKey::from_seed(&[node.0 as u8; 32]);
+        let public = key.verifying_key().clone();
+        self.keys.insert(node, key);
+        let genesis = self.machines.values().next().unwrap().log[0].clone();
+        let worker = Worker::new(&self.kits);
+        let machine = Machine { node: None, worker, log: vec![genesis], vote: None, starts: 0, ahead: 0 };
+        self.machines.insert(node, machine);
+        public
+    }
+
+    /// Gives a machine another credential, for its next start.
+    pub fn replace_credential(&mut self, node: NodeId, seed: u8) -> synod_crypto::VerifyingKey {
+        let key = NodeKey::from_seed(&[seed; 32]);
+        let public = key.verifying_key().clone();
+        self.keys.insert(node, key);
+        public
     }
 
     /// The governance tables as committed at a node.
@@ -378,6 +405,13 @@ impl Cluster {
         self.start(node);
     }
 
+    /// Restarts the nodes that run, all at once.
+    pub fn restart_all_running(&mut self) {
+        let nodes: Vec<_> = self.nodes().collect();
+        nodes.iter().for_each(|node| self.stop(*node));
+        nodes.into_iter().for_each(|node| self.start(node));
+    }
+
     pub fn restart_all(&mut self) {
         let nodes: Vec<_> = self.nodes().collect();
         nodes.iter().for_each(|node| self.stop(*node));
@@ -403,7 +437,7 @@ impl Cluster {
         self.try_start(id).unwrap();
     }
 
-    fn try_start(&mut self, id: NodeId) -> Result<(), StartError> {
+    pub fn try_start(&mut self, id: NodeId) -> Result<(), StartError> {
         let machine = self.machines.get_mut(&id).unwrap();
         machine.starts += 1;
         machine.worker = Worker::new(&self.kits);
@@ -441,18 +475,19 @@ impl Cluster {
     }
 
     /// Runs until `done` gives something; a minute of virtual time is more than anything takes.
-    fn run_until<T>(&mut self, mut done: impl FnMut(&mut Self) -> Option<T>) -> T {
+    pub fn run_until<T>(&mut self, mut done: impl FnMut(&mut Self) -> Option<T>) -> T {
         let deadline = self.now.after(Duration::from_secs(60));
         loop {
             if let Some(result) = done(self) {
                 return result;
             }
-            assert!(self.now < deadline, "nothing happens any more");
+            let states = || self.nodes().map(|node| self.status(node)).collect::<Vec<_>>();
+            assert!(self.now < deadline, "nothing happens any more: {:?}", states());
             self.step();
         }
     }
 
-    fn step(&mut self) {
+    pub fn step(&mut self) {
         if let Some((node, event)) = self.events.pop_front() {
             return self.deliver(node, event);
         }

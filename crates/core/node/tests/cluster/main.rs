@@ -7,6 +7,8 @@ mod clocks;
 mod forwarding;
 mod governance;
 mod harness;
+mod membership;
+mod organisation;
 mod reads;
 mod restarts;
 mod unusable;

@@ -45,6 +45,11 @@ impl From<Refusal> for Failure {
                 (500, "LedgerUnreadable", "ask another node, and the operator to look at this one's disk")
             }
             Refusal::Stopping => (503, "Stopping", "send it to another node under the same request id"),
+            Refusal::NodeRemoved => (
+                503,
+                "NodeRemoved",
+                "members have removed this node: send it to another one, under the same request id",
+            ),
             Refusal::RequestIdReused => (
                 422,
                 "RequestIdReused",

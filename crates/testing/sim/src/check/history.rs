@@ -158,7 +158,11 @@ impl History {
     pub fn refused(&self, node: NodeId, number: usize, refusal: Refusal, is_actor: bool) -> Checked {
         let justified = match refusal {
             Refusal::NotAuthorized => !is_actor,
-            Refusal::NoLeader | Refusal::Stopping | Refusal::LedgerUnreadable | Refusal::TooManyPending => true,
+            Refusal::NoLeader
+            | Refusal::NodeRemoved
+            | Refusal::Stopping
+            | Refusal::LedgerUnreadable
+            | Refusal::TooManyPending => true,
             _ => false,
         };
         if justified {

@@ -1,0 +1,218 @@
+//! Who takes part: consensus follows the node list that members decide.
+//!
+//! A governance block changes the node list from the next block on; consensus follows it, one node at a time:
+//! ```text
+//!  1. who is not listed any more is left out, whoever answers least first; a leader hands leadership over before
+//!  2. who is listed is sent the log as a learner, which counts for no quorum
+//!  3. a learner that has caught up becomes a voter
+//! ```
+//! All of it is a function of the log, so whoever leads next goes on from where it finds things.
+//!
+//! As long as somebody takes part who is not listed, nothing but the beginning of a view is sealed: such a node may
+//! be elected once more, and its successor must be able to build on the view that it opened. So whoever can be
+//! elected after a transaction may sign what follows it. See [`synod_ledger::Signers`].
+//!
+//! A node that learns that it was left out, from its log or from a peer, leaves for good: slots are not used again.
+
+use std::collections::BTreeSet;
+
+use synod_consensus::{Consensus, PeerProgress};
+use synod_types::{ConfigurationChange, ConfigurationStep, LogIndex, NodeId, Time};
+
+use crate::chain::Position;
+use crate::clients::HANDOVER_PATIENCE;
+use crate::event::{Refusal, StopReason};
+use crate::node::{Engine, Node};
+use crate::peer::PeerMessage;
+use crate::resume::Circle;
+
+/// How many entries behind the last committed one a learner may be to become a voter: it is then as far as any
+/// follower may be that a leader waits for.
+const CAUGHT_UP_WITHIN: u64 = 64;
+
+/// What a leader does next so that consensus follows the node list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Change(ConfigurationChange),
+    HandOver,
+}
+
+impl Node {
+    /// Whether everyone who takes part at the end of the log is listed there, and this node under its own key.
+    pub(crate) fn may_seal_transactions(&self) -> bool {
+        let Engine::Running(consensus) = &self.engine else { return false };
+        let keys = self.chain.last().tip.signers.keys();
+        keys.node(self.id) == Some(self.seals.own_key())
+            && consensus.participants().all(|node| keys.nodes.contains_key(&node))
+    }
+
+    /// As leader, has consensus follow the node list by at most one step; all nodes look whether they have left.
+    pub(crate) fn follow_node_list(&mut self, now: Time) {
+        self.leave_if_removed();
+        self.stop_if_replaced(now);
+        match self.next_step() {
+            Some(Step::Change(change)) => {
+                let Engine::Running(consensus) = &mut self.engine else { unreachable!("a leader's engine runs") };
+                // If it cannot be now, the next event asks again.
+                let _ = consensus.change_configuration(change);
+                self.work_off_effects(now);
+            }
+            Some(Step::HandOver) => {
+                self.hand_over();
+                self.work_off_effects(now);
+            }
+            None => {}
+        }
+    }
+
+    fn next_step(&self) -> Option<Step> {
+        let Engine::Running(consensus) = &self.engine else { return None };
+        if consensus.role() != synod_consensus::Role::Leader
+            || consensus.is_changing_configuration()
+            || consensus.transferring_to().is_some()
+        {
+            return None;
+        }
+        let (last, committed) = (&self.chain.last().tip.signers, &self.chain.committed().tip.signers);
+        // A decision that is not committed may still be taken back.
+        if last.keys().nodes != committed.keys().nodes {
+            return None;
+        }
+        let listed: BTreeSet<_> = last.keys().nodes.keys().copied().collect();
+        let may_lead = last.keys().node(self.id) == Some(self.seals.own_key());
+        step_towards(&listed, may_lead, consensus)
+    }
+
+    /// Hands leadership to the listed voter that is furthest; whether there was any to hand over, and anyone to take it.
+    pub(crate) fn hand_over(&mut self) -> bool {
+        let listed = &self.chain.last().tip.signers.keys().nodes;
+        let Engine::Running(consensus) = &mut self.engine else { return false };
+        let voters = &consensus.configuration().voters;
+        let may_lead = |peer: &PeerProgress| voters.contains(&peer.node) && listed.contains_key(&peer.node);
+        let furthest = consensus.peers().into_iter().filter(may_lead).max_by_key(presence);
+        furthest.is_some_and(|peer| consensus.transfer_leadership(peer.node).is_ok())
+    }
+
+    /// The other nodes that this one has to do with.
+    pub(crate) fn peers(&self) -> Vec<NodeId> {
+        match &self.engine {
+            Engine::Idle | Engine::Left => Vec::new(),
+            Engine::Resuming { resuming, .. } => resuming.peers().collect(),
+            Engine::Running(_) => self.circle().nodes().filter(|node| *node != self.id).collect(),
+        }
+    }
+
+    /// All nodes that this one knows of.
+    pub(crate) fn circle(&self) -> Circle {
+        match &self.engine {
+            Engine::Idle | Engine::Left => Circle::default(),
+            Engine::Resuming { resuming, .. } => resuming.circle().clone(),
+            Engine::Running(consensus) => {
+                let listed = self.chain.last().tip.signers.keys().nodes.keys().copied();
+                Circle {
+                    known_at: self.chain.committed().record.index,
+                    voters: consensus.configuration().voters.clone(),
+                    others: consensus.participants().chain(listed).collect(),
+                }
+            }
+        }
+    }
+
+    /// Whether members have removed `node`, by a decision that stands.
+    pub(crate) fn was_removed(&self, node: NodeId) -> bool {
+        let is_listed = |position: &Position| position.tip.signers.keys().node(node).is_some();
+        !is_listed(self.chain.committed()) && !is_listed(self.chain.last()) && self.seals.had_slot(node)
+    }
+
+    /// Whether members have removed `node`, and consensus has left it out as well.
+    fn has_left(&self, node: NodeId) -> bool {
+        let Engine::Running(consensus) = &self.engine else { return false };
+        self.was_removed(node) && consensus.participants().all(|participant| participant != node)
+    }
+
+    /// Tells a node that was removed that it was, if it does not know; whether it was.
+    pub(crate) fn tell_if_removed(&mut self, node: NodeId) -> bool {
+        let has_left = self.has_left(node);
+        if has_left {
+            self.send(node, &PeerMessage::Removed);
+        }
+        has_left
+    }
+
+    fn leave_if_removed(&mut self) {
+        if self.has_left(self.id) {
+            self.leave();
+        }
+    }
+
+    /// Takes part no more. Everyone who waits is told; what is committed stays to be asked for.
+    pub(crate) fn leave(&mut self) {
+        if matches!(self.engine, Engine::Left) {
+            return;
+        }
+        self.stop_leading();
+        self.engine = Engine::Left;
+        let mut waiting = self.inbox.drain();
+        waiting.extend(self.layers.all_waiting());
+        for waiting in waiting {
+            self.respond(waiting, Err(Refusal::NodeRemoved));
+        }
+        self.expire_reads(Time(u64::MAX), Refusal::NodeRemoved);
+    }
+
+    /// Stops if its slot has another key by a decision that stands: the machine is to be started with that.
+    fn stop_if_replaced(&mut self, now: Time) {
+        let is_replaced = |position: &Position| {
+            let key = position.tip.signers.keys().node(self.id);
+            key.is_some_and(|key| key != self.seals.own_key())
+        };
+        // At a start with the new key the decision may not be known to be committed.
+        if self.stopping.is_some() || !is_replaced(self.chain.committed()) || !is_replaced(self.chain.last()) {
+            return;
+        }
+        let reason = StopReason::CredentialReplaced { node: self.id };
+        if self.hand_over() {
+            self.stopping = Some((now.after(HANDOVER_PATIENCE), reason));
+        } else {
+            self.stop(reason);
+        }
+    }
+}
+
+/// The next step from where consensus is towards the node list.
+fn step_towards(listed: &BTreeSet<NodeId>, may_lead: bool, consensus: &Consensus) -> Option<Step> {
+    let configuration = consensus.configuration();
+    if configuration.learners.is_empty() && configuration.voters == *listed && may_lead {
+        return None;
+    }
+    let change = |step, node| Some(Step::Change(ConfigurationChange { step, node }));
+    let progress = consensus.peers();
+    let of = |node: NodeId| progress.iter().find(|peer| peer.node == node);
+    // If no voter is listed, those who are not must stay until one is.
+    if configuration.voters.iter().any(|voter| listed.contains(voter)) {
+        let leaving = configuration.members().filter(|node| !listed.contains(node) && *node != consensus.id());
+        if let Some(node) = leaving.min_by_key(|node| of(*node).map(presence)) {
+            return change(ConfigurationStep::Remove, node);
+        }
+        if !may_lead {
+            return Some(Step::HandOver);
+        }
+    }
+    if let Some(node) = listed.iter().find(|node| !configuration.contains(**node)) {
+        return change(ConfigurationStep::AddLearner, *node);
+    }
+    let committed = consensus.committed();
+    let has_caught_up = |node: &&NodeId| {
+        // The engine takes a learner for active as it is added: only an acknowledgement shows that it is there.
+        let is_there = |peer: &PeerProgress| peer.recently_active && peer.matched > LogIndex(0);
+        let reaches = |peer: &PeerProgress| is_there(peer) && peer.matched.0 + CAUGHT_UP_WITHIN >= committed.0;
+        listed.contains(node) && of(**node).is_some_and(reaches)
+    };
+    let learner = configuration.learners.iter().find(has_caught_up)?;
+    change(ConfigurationStep::Promote, *learner)
+}
+
+/// How much a leader hears of a peer.
+const fn presence(peer: &PeerProgress) -> (bool, LogIndex) {
+    (peer.recently_active, peer.matched)
+}
