@@ -1,17 +1,18 @@
 //! What a request asks for, in eight bytes: to tell a retry from another request under the same id.
 
-use synod_crypto::sha256;
+use std::hash::{DefaultHasher, Hasher};
+
 use synod_ledger::RequestRecord;
 use synod_types::AdapterId;
 
 use crate::event::ClientRequest;
 
-/// The beginning of a SHA-256 digest over adapter and calls.
+/// A hash over adapter and calls, for the memory of this process: nothing else ever sees it.
 ///
-/// Eight bytes, since millions are kept. Whoever finds two requests with the same digest can only mislead itself: it
-/// has one of its own requests answered as the other.
+/// Eight bytes, since millions are kept, and not a cryptographic hash, since two are made of each request. Whoever finds
+/// two requests with the same digest can only mislead itself: it has one of its own requests answered as the other.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct RequestDigest(pub [u8; 8]);
+pub struct RequestDigest(pub u64);
 
 impl RequestDigest {
     /// Of a request.
@@ -24,12 +25,15 @@ impl RequestDigest {
         Self::of_calls(request.adapter, request.calls.iter().map(|call| &call.input[..]))
     }
 
-    fn of_calls<'a>(adapter: AdapterId, calls: impl Iterator<Item = &'a [u8]> + Clone) -> Self {
-        let adapter = [adapter.0];
-        let sizes: Vec<_> = calls.clone().map(|call| (call.len() as u64).to_le_bytes()).collect();
-        let sized = sizes.iter().zip(calls).flat_map(|(size, call)| [&size[..], call]);
-        let parts: Vec<_> = std::iter::once(&adapter[..]).chain(sized).collect();
-        Self(*sha256(&parts).0.first_chunk().expect("a SHA-256 digest has 32 bytes"))
+    fn of_calls<'a>(adapter: AdapterId, calls: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u8(adapter.0);
+        for call in calls {
+            // The size tells where a call ends.
+            hasher.write_usize(call.len());
+            hasher.write(call);
+        }
+        Self(hasher.finish())
     }
 }
 

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     const fn known(seqno: u64) -> Known {
-        Known { seqno: Seqno(seqno), asked: RequestDigest([7; 8]) }
+        Known { seqno: Seqno(seqno), asked: RequestDigest(7) }
     }
 
     fn key(table: &mut RequestTable, actor: u8, id: u8) -> RequestKey {
