@@ -73,6 +73,10 @@ impl Node {
         {
             return None;
         }
+        if self.leadership.is_none() {
+            // It was elected and may not open its view.
+            return Some(Step::HandOver);
+        }
         let (last, committed) = (&self.chain.last().tip.signers, &self.chain.committed().tip.signers);
         // A decision that is not committed may still be taken back.
         if last.keys().nodes != committed.keys().nodes {
