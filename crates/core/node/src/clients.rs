@@ -6,7 +6,7 @@ use synod_types::{NodeId, Time, View};
 
 use crate::batch::{Item, batches};
 use crate::event::{Action, Answer, ClientRequest, Refusal, Response, StopReason};
-use crate::inbox::{Origin, Waiting};
+use crate::inbox::{Lane, Origin, Waiting};
 use crate::node::{Engine, Node};
 use crate::peer::PeerMessage;
 
@@ -55,16 +55,19 @@ impl Node {
 
     /// Sends all waiting requests of own clients to the leader; other nodes' clients are told that it is not here.
     pub(crate) fn forward_all(&mut self, now: Time, leader: NodeId, view: View) {
-        let mut requests = Vec::new();
-        while let Some(waiting) = self.inbox.pop() {
-            let Origin::Client(_) = waiting.origin else {
-                self.respond(waiting, Err(Refusal::NoLeader));
-                continue;
-            };
-            requests.push(self.inbox.forwarded(now, (leader, view), waiting));
-        }
-        for batch in batches(requests) {
-            self.send(leader, &PeerMessage::Forward(batch));
+        // Those to governance go first, in messages of their own.
+        for lane in [Lane::Governance, Lane::Applications] {
+            let mut requests = Vec::new();
+            while let Some(waiting) = self.inbox.pop(lane) {
+                let Origin::Client(_) = waiting.origin else {
+                    self.respond(waiting, Err(Refusal::NoLeader));
+                    continue;
+                };
+                requests.push(self.inbox.forwarded(now, (leader, view), waiting));
+            }
+            for batch in batches(requests) {
+                self.send(leader, &PeerMessage::Forward(batch));
+            }
         }
     }
 

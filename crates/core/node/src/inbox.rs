@@ -3,6 +3,12 @@
 //! Admission is bounded before execution, by one limit over all that waits: in the inbox, at the
 //! leader, and in uncommitted blocks.
 //!
+//! # Governance
+//! Requests to governance have a queue and room of their own, and come first: whatever applications have to do, members
+//! can decide, and if only to remove who overloads the network. So that this does not turn into a way to
+//! hold applications up, each actor has a share of that room, and after [`GOVERNANCE_RUN_MAX`] governance
+//! blocks applications have their turn.
+//!
 //! # Forwarded requests
 //! A follower sends a request again when it cannot know whether the first copy arrived. All copies bear one number,
 //! which no other request of that node ever had, so a leader takes none that it holds already, and an answer finds
@@ -10,19 +16,40 @@
 //! deposed or by one that had just answered: such a request is in doubt, and no refusal of a later copy
 //! is passed on as if nothing had been done.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use synod_types::{NodeId, Time, View, limits};
+use synod_governance::limits::STATEMENT_BYTES_MAX;
+use synod_types::{ActorId, AdapterId, NodeId, Time, View, limits};
 
 use crate::event::{ClientRequest, Refusal};
+use crate::room::Room;
 
-/// The most requests that may wait at one node. At 60,000 requests a second this is half a second
+/// The most requests to applications that may wait at one node. At 60,000 requests a second this is half a second
 /// of work, more than any client should queue.
 pub const WAITING_REQUESTS_MAX: usize = 32_768;
 
-/// The most bytes of requests that may wait at one node: eight requests of the largest size.
+/// The most bytes of requests to applications that may wait at one node: eight requests of the largest size.
 pub const WAITING_BYTES_MAX: usize = 8 * limits::REQUEST_BODY_BYTES_MAX;
+
+/// The most requests to governance that may wait at one node: as many ballots as proposals can be open.
+pub const WAITING_GOVERNANCE_REQUESTS_MAX: usize = 4_096;
+
+/// The most bytes of requests to governance that may wait at one node: the shares of sixteen actors.
+pub const WAITING_GOVERNANCE_BYTES_MAX: usize = 16 * WAITING_GOVERNANCE_BYTES_PER_ACTOR_MAX;
+
+/// The most requests to governance of one actor that may wait at one node: a member that catches up on its votes sends
+/// them one after the other.
+pub const WAITING_GOVERNANCE_REQUESTS_PER_ACTOR_MAX: usize = 64;
+
+/// The most bytes of requests to governance of one actor that may wait at one node: its largest proposal, and more.
+pub const WAITING_GOVERNANCE_BYTES_PER_ACTOR_MAX: usize = 2 * GOVERNANCE_REQUEST_BYTES_MAX;
+
+/// The largest request to governance: the largest statement, and what says which kind it is.
+const GOVERNANCE_REQUEST_BYTES_MAX: usize = STATEMENT_BYTES_MAX + 64;
+
+/// After how many governance blocks in a row applications that wait have their turn: a round of ballots is through by then.
+pub const GOVERNANCE_RUN_MAX: u32 = 8;
 
 /// How long a request may wait before its client is told that no leader answered. Longer than an
 /// election takes, shorter than people do.
@@ -39,6 +66,24 @@ pub enum Origin {
     Client(u64),
     /// A session of another node, by that node's number for the request.
     Peer(NodeId, u64),
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// An application: many of them share a block.
+    Applications,
+    /// Governance: each has a block of its own.
+    Governance,
+}
+
+impl Lane {
+    const fn of(request: &ClientRequest) -> Self {
+        match request.adapter {
+            AdapterId::GOVERNANCE => Self::Governance,
+            _ => Self::Applications,
+        }
+    }
 }
 
 /// A request and who waits for it.
@@ -73,17 +118,40 @@ struct Forwarded {
 }
 
 /// What waits outside blocks, and the count of all that waits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Inbox {
-    queue: VecDeque<Waiting>,
+    applications: VecDeque<Waiting>,
+    governance: VecDeque<Waiting>,
+    /// How many requests to governance were taken in a row.
+    run: u32,
     /// By number, so that they come back in the order in which they were first sent.
     forwarded: BTreeMap<u64, Forwarded>,
     next_number: u64,
     /// Other nodes' requests that are not answered yet, wherever they wait.
     held: BTreeSet<(NodeId, u64)>,
-    requests: usize,
-    bytes: usize,
+    application_room: Room,
+    governance_room: Room,
+    /// The shares of actors that have requests to governance here.
+    governance_shares: HashMap<ActorId, Room>,
+    /// The calls of the queue of applications.
     queued_calls: usize,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self {
+            applications: VecDeque::new(),
+            governance: VecDeque::new(),
+            run: 0,
+            forwarded: BTreeMap::new(),
+            next_number: 0,
+            held: BTreeSet::new(),
+            application_room: Room::new(WAITING_REQUESTS_MAX, WAITING_BYTES_MAX),
+            governance_room: Room::new(WAITING_GOVERNANCE_REQUESTS_MAX, WAITING_GOVERNANCE_BYTES_MAX),
+            governance_shares: HashMap::new(),
+            queued_calls: 0,
+        }
+    }
 }
 
 impl Inbox {
@@ -97,7 +165,7 @@ impl Inbox {
     ///
     /// # Errors
     /// [`Refusal::TooManyPending`] if too much waits already, [`Refusal::CallCountNotAllowed`] if the request
-    /// has no call or too many.
+    /// has no call or too many, [`Refusal::TooLarge`] if it is larger than any of its kind.
     pub fn admit(&mut self, now: Time, origin: Origin, request: ClientRequest) -> Result<(), Refusal> {
         if request.calls.is_empty() || request.calls.len() > limits::REQUEST_CALLS_MAX {
             return Err(Refusal::CallCountNotAllowed);
@@ -107,43 +175,97 @@ impl Inbox {
         {
             return Ok(());
         }
-        let size = request.size();
-        if self.requests >= WAITING_REQUESTS_MAX || self.bytes + size > WAITING_BYTES_MAX {
-            return Err(Refusal::TooManyPending);
-        }
-        self.requests += 1;
-        self.bytes += size;
-        self.queued_calls += request.calls.len();
+        self.take_room(&request)?;
         if let Origin::Peer(node, number) = origin {
             self.held.insert((node, number));
         }
         let deadline = now.after(PATIENCE);
-        self.queue.push_back(Waiting { request, origin, deadline, in_doubt: false, number: None });
+        let waiting = Waiting { request, origin, deadline, in_doubt: false, number: None };
+        match Lane::of(&waiting.request) {
+            Lane::Governance => self.governance.push_back(waiting),
+            Lane::Applications => {
+                self.queued_calls += waiting.request.calls.len();
+                self.applications.push_back(waiting);
+            }
+        }
         Ok(())
+    }
+
+    fn take_room(&mut self, request: &ClientRequest) -> Result<(), Refusal> {
+        let size = request.size();
+        if Lane::of(request) == Lane::Applications {
+            return self.application_room.take(size).ok_or(Refusal::TooManyPending);
+        }
+        if size > GOVERNANCE_REQUEST_BYTES_MAX {
+            return Err(Refusal::TooLarge);
+        }
+        let (requests_max, bytes_max) =
+            (WAITING_GOVERNANCE_REQUESTS_PER_ACTOR_MAX, WAITING_GOVERNANCE_BYTES_PER_ACTOR_MAX);
+        let new = || Room::new(requests_max, bytes_max);
+        if !self.governance_room.has(size) {
+            return Err(Refusal::TooManyPending);
+        }
+        let share = self.governance_shares.entry(request.actor).or_insert_with(new);
+        share.take(size).ok_or(Refusal::TooManyPending)?;
+        self.governance_room.take(size).ok_or(Refusal::TooManyPending)
+    }
+
+    fn give_room_back(&mut self, request: &ClientRequest) {
+        let size = request.size();
+        if Lane::of(request) == Lane::Applications {
+            return self.application_room.give_back(size);
+        }
+        self.governance_room.give_back(size);
+        let share = self.governance_shares.get_mut(&request.actor).expect("it was taken when the request came in");
+        share.give_back(size);
+        if share.is_free() {
+            self.governance_shares.remove(&request.actor);
+        }
     }
 
     /// Gives back the room of a request that was answered.
     pub fn answered(&mut self, waiting: &Waiting) {
-        self.requests -= 1;
-        self.bytes -= waiting.request.size();
+        self.give_room_back(&waiting.request);
         if let Origin::Peer(node, number) = waiting.origin {
             self.held.remove(&(node, number));
         }
     }
 
-    /// The requests that wait for a block or a leader, oldest first.
-    pub fn queue(&self) -> &VecDeque<Waiting> {
-        &self.queue
+    /// From which queue the next block is to be; `None` if nothing waits.
+    pub fn next_lane(&self) -> Option<Lane> {
+        let may_govern = self.run < GOVERNANCE_RUN_MAX || self.applications.is_empty();
+        if may_govern && !self.governance.is_empty() {
+            return Some(Lane::Governance);
+        }
+        (!self.applications.is_empty()).then_some(Lane::Applications)
+    }
+
+    /// The oldest request that waits for a block or a leader.
+    pub fn front(&self, lane: Lane) -> Option<&Waiting> {
+        match lane {
+            Lane::Applications => self.applications.front(),
+            Lane::Governance => self.governance.front(),
+        }
     }
 
     /// Takes the oldest waiting request; its room stays taken until it is answered.
-    pub fn pop(&mut self) -> Option<Waiting> {
-        let waiting = self.queue.pop_front()?;
-        self.queued_calls -= waiting.request.calls.len();
-        Some(waiting)
+    pub fn pop(&mut self, lane: Lane) -> Option<Waiting> {
+        match lane {
+            Lane::Applications => {
+                let waiting = self.applications.pop_front()?;
+                self.queued_calls -= waiting.request.calls.len();
+                self.run = 0;
+                Some(waiting)
+            }
+            Lane::Governance => {
+                let waiting = self.governance.pop_front()?;
+                self.run += 1;
+                Some(waiting)
+            }
+        }
     }
 
-    /// How many calls the requests in the queue hold.
+    /// How many calls the requests to applications in the queue hold.
     pub const fn queued_calls(&self) -> usize {
         self.queued_calls
     }
@@ -151,8 +273,13 @@ impl Inbox {
     /// Puts requests back that their block or their leader was lost for: before all younger ones, in order.
     pub fn put_back(&mut self, requests: impl DoubleEndedIterator<Item = Waiting>) {
         for waiting in requests.rev() {
-            self.queued_calls += waiting.request.calls.len();
-            self.queue.push_front(waiting);
+            match Lane::of(&waiting.request) {
+                Lane::Governance => self.governance.push_front(waiting),
+                Lane::Applications => {
+                    self.queued_calls += waiting.request.calls.len();
+                    self.applications.push_front(waiting);
+                }
+            }
         }
     }
 
@@ -160,7 +287,7 @@ impl Inbox {
     pub fn drain(&mut self) -> Vec<Waiting> {
         let forwarded = std::mem::take(&mut self.forwarded).into_values().map(|forwarded| forwarded.waiting);
         self.queued_calls = 0;
-        self.queue.drain(..).chain(forwarded).collect()
+        self.governance.drain(..).chain(self.applications.drain(..)).chain(forwarded).collect()
     }
 
     /// Notes that a client's request is sent to the leader, and returns it as it is to be sent.
@@ -208,134 +335,28 @@ impl Inbox {
             .extract_if(.., |_, forwarded| forwarded.waiting.deadline <= now)
             .map(|(_, forwarded)| forwarded.waiting)
             .collect();
-        if self.queue.iter().any(|waiting| waiting.deadline <= now) {
-            let (late, early) =
-                std::mem::take(&mut self.queue).into_iter().partition(|waiting| waiting.deadline <= now);
-            self.queue = early;
-            let late: VecDeque<Waiting> = late;
-            self.queued_calls -= late.iter().map(|waiting| waiting.request.calls.len()).sum::<usize>();
-            expired.extend(late);
-        }
+        expired.extend(take_late(&mut self.governance, now));
+        let late = take_late(&mut self.applications, now);
+        self.queued_calls -= late.iter().map(|waiting| waiting.request.calls.len()).sum::<usize>();
+        expired.extend(late);
         expired
     }
 
     /// Whether anything waits anywhere.
     pub const fn is_idle(&self) -> bool {
-        self.requests == 0
+        self.application_room.is_free() && self.governance_room.is_free()
     }
+}
+
+fn take_late(queue: &mut VecDeque<Waiting>, now: Time) -> VecDeque<Waiting> {
+    if queue.iter().all(|waiting| waiting.deadline > now) {
+        return VecDeque::new();
+    }
+    let (late, early) = std::mem::take(queue).into_iter().partition(|waiting| waiting.deadline <= now);
+    *queue = early;
+    late
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use synod_types::{ActorId, AdapterId, RequestId};
-
-    use super::*;
-
-    fn request(token: u64, size: usize) -> ClientRequest {
-        ClientRequest {
-            token,
-            actor: ActorId([1; 32]),
-            request_id: RequestId([0; 16]),
-            adapter: AdapterId(0),
-            calls: vec![Bytes::from(vec![0; size])],
-        }
-    }
-
-    fn admit(inbox: &mut Inbox, token: u64, size: usize) -> Result<(), Refusal> {
-        inbox.admit(Time(0), Origin::Client(token), request(token, size))
-    }
-
-    fn queued(inbox: &Inbox) -> Vec<Origin> {
-        inbox.queue().iter().map(|waiting| waiting.origin).collect()
-    }
-
-    #[test]
-    fn room_is_bounded_by_bytes_and_by_requests_and_comes_back_with_the_answer() {
-        let mut inbox = Inbox::default();
-        admit(&mut inbox, 1, WAITING_BYTES_MAX).unwrap();
-        assert_eq!(admit(&mut inbox, 2, 1), Err(Refusal::TooManyPending));
-        let waiting = inbox.pop().unwrap();
-        assert_eq!(admit(&mut inbox, 2, 1), Err(Refusal::TooManyPending), "taken out is not answered");
-        inbox.answered(&waiting);
-        for token in 0..WAITING_REQUESTS_MAX as u64 {
-            admit(&mut inbox, token, 1).unwrap();
-        }
-        assert_eq!(admit(&mut inbox, 0, 1), Err(Refusal::TooManyPending));
-    }
-
-    #[test]
-    fn a_request_without_a_call_or_with_too_many_is_refused() {
-        for count in [0, limits::REQUEST_CALLS_MAX + 1] {
-            let calls = vec![Bytes::new(); count];
-            let result = Inbox::default().admit(Time(0), Origin::Client(1), ClientRequest { calls, ..request(1, 0) });
-            assert_eq!(result, Err(Refusal::CallCountNotAllowed), "{count}");
-        }
-    }
-
-    fn forward(inbox: &mut Inbox, leader: NodeId) -> ClientRequest {
-        let waiting = inbox.pop().unwrap();
-        inbox.forwarded(Time(0), (leader, View(3)), waiting)
-    }
-
-    #[test]
-    fn what_was_forwarded_to_a_lost_leader_comes_back_in_doubt_before_younger_requests() {
-        let mut inbox = Inbox::default();
-        let leader = NodeId(2);
-        (1..=3).for_each(|token| admit(&mut inbox, token, 1).unwrap());
-        (0..2).for_each(|_| drop(forward(&mut inbox, leader)));
-        inbox.recall(Time(1), Some((leader, View(3))));
-        assert_eq!(queued(&inbox), [Origin::Client(3)]);
-        inbox.recall(Time(1), None);
-        assert_eq!(queued(&inbox), [1, 2, 3].map(Origin::Client));
-        assert!(inbox.queue().iter().map(|waiting| waiting.in_doubt).eq([true, true, false]));
-    }
-
-    #[test]
-    fn a_forwarded_request_is_taken_by_the_answer_of_its_own_leader_once() {
-        let mut inbox = Inbox::default();
-        admit(&mut inbox, 1, 1).unwrap();
-        let number = forward(&mut inbox, NodeId(2)).token;
-        assert!(inbox.take_forwarded(NodeId(3), number).is_none());
-        assert!(inbox.take_forwarded(NodeId(2), number).is_some());
-        assert!(inbox.take_forwarded(NodeId(2), number).is_none());
-    }
-
-    #[test]
-    fn copies_of_a_forwarded_request_bear_one_number_and_other_requests_others() {
-        let mut inbox = Inbox::default();
-        inbox.number_from(u64::MAX);
-        (1..=3).for_each(|token| admit(&mut inbox, token, 1).unwrap());
-        let sent = |inbox: &mut Inbox| [(); 2].map(|()| forward(inbox, NodeId(2)).token);
-        let first = sent(&mut inbox);
-        inbox.recall_from(NodeId(2));
-        assert_eq!(sent(&mut inbox), first);
-        let third = forward(&mut inbox, NodeId(2)).token;
-        assert!(first[0] < first[1] && first[1] < third);
-    }
-
-    #[test]
-    fn a_copy_of_a_request_that_another_node_waits_for_already_is_dropped_until_it_is_answered() {
-        let mut inbox = Inbox::default();
-        let copy = |inbox: &mut Inbox, node: u64, number: u64| {
-            inbox.admit(Time(0), Origin::Peer(NodeId(node), number), request(number, 1)).unwrap();
-            inbox.queue().len()
-        };
-        assert_eq!(copy(&mut inbox, 2, 7), 1);
-        assert_eq!(copy(&mut inbox, 2, 7), 1);
-        assert_eq!((copy(&mut inbox, 2, 8), copy(&mut inbox, 3, 7)), (2, 3));
-        let first = inbox.pop().unwrap();
-        assert_eq!(copy(&mut inbox, 2, 7), 2, "it is in a block, not answered");
-        inbox.answered(&first);
-        assert_eq!(copy(&mut inbox, 2, 7), 3);
-    }
-
-    #[test]
-    fn a_request_expires_at_its_deadline_wherever_it_waits() {
-        let mut inbox = Inbox::default();
-        (1..=2).for_each(|token| admit(&mut inbox, token, 1).unwrap());
-        forward(&mut inbox, NodeId(2));
-        assert!(inbox.expired(Time(PATIENCE.as_micros() as u64 - 1)).is_empty());
-        assert_eq!(inbox.expired(Time(0).after(PATIENCE)).len(), 2);
-    }
-}
+#[path = "inbox_tests.rs"]
+mod tests;

@@ -16,7 +16,7 @@ use synod_worker::{ActorFacts, BlockEnv, Call, Execute, Executed, Outcome, ToWor
 use crate::chain::{Position, Readable};
 use crate::event::{Action, Answer, ClientRequest, Refusal};
 use crate::follower::readable;
-use crate::inbox::{PATIENCE, Waiting};
+use crate::inbox::{Lane, PATIENCE, Waiting};
 use crate::layers::{Done, Layer};
 use crate::node::{Engine, Node};
 use crate::probe::Stage;
@@ -69,7 +69,7 @@ impl Node {
 
     /// When the block that gathers will close without more requests; `None` if it waits for something else.
     pub(crate) fn block_closes_at(&self) -> Option<Time> {
-        let oldest = self.inbox.queue().front()?;
+        let oldest = self.inbox.front(self.inbox.next_lane()?)?;
         let is_free = self.leadership.as_ref()?.executing.is_none();
         // The engine takes no proposal while leadership is being handed over.
         let Engine::Running(consensus) = &self.engine else { return None };
@@ -96,9 +96,9 @@ impl Node {
         }
     }
 
-    /// Whether the oldest waiting request is one to governance, which is a block of its own.
+    /// Whether a request to governance is next, which is a block of its own.
     fn is_governance_next(&self) -> bool {
-        self.inbox.queue().front().is_some_and(|next| next.request.adapter == AdapterId::GOVERNANCE)
+        self.inbox.next_lane() == Some(Lane::Governance)
     }
 
     /// Begins to lead `view`: takes up what earlier leaders left uncommitted, then opens the view.
@@ -163,18 +163,15 @@ impl Node {
         let mut calls = Vec::new();
         let mut bytes = 0;
         let (calls_max, bytes_max) = self.block_limits();
-        while let Some(next) = self.inbox.queue().front() {
-            if next.request.adapter == AdapterId::GOVERNANCE {
-                if calls.is_empty() {
-                    return self.govern_next(now, executing);
-                }
-                break;
-            }
+        if self.is_governance_next() {
+            return self.govern_next(now, executing);
+        }
+        while let Some(next) = self.inbox.front(Lane::Applications) {
             bytes += next.request.size();
             if !calls.is_empty() && (calls.len() + next.request.calls.len() > calls_max || bytes > bytes_max) {
                 break;
             }
-            let waiting = self.inbox.pop().expect("the front was just looked at");
+            let waiting = self.inbox.pop(Lane::Applications).expect("the front was just looked at");
             let Some(batched) = self.order(waiting, &mut executing) else { continue };
             let request = &batched.waiting.request;
             let (adapter, actor) = (request.adapter, batched.actor);
@@ -191,7 +188,7 @@ impl Node {
 
     /// Carries out the governance request at the front of the queue.
     fn govern_next(&mut self, now: Time, mut executing: Executing) {
-        let waiting = self.inbox.pop().expect("the front was just looked at");
+        let waiting = self.inbox.pop(Lane::Governance).expect("the front was just looked at");
         if let Some(Batched { asked, actor, waiting, .. }) = self.order(waiting, &mut executing) {
             self.govern(now, waiting, actor, |txid| Known { seqno: txid.seqno, asked });
         }

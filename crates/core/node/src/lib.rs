@@ -44,6 +44,7 @@ mod redact;
 mod request_digest;
 mod requests;
 mod resume;
+mod room;
 mod sealing;
 mod start;
 mod synced;
@@ -57,7 +58,11 @@ pub use event::{
 };
 pub use genesis::{Genesis, GenesisRefused, adapters_named};
 pub use governing::refusal as governance_refusal;
-pub use inbox::{PATIENCE, WAITING_BYTES_MAX, WAITING_REQUESTS_MAX};
+pub use inbox::{
+    GOVERNANCE_RUN_MAX, PATIENCE, WAITING_BYTES_MAX, WAITING_GOVERNANCE_BYTES_MAX,
+    WAITING_GOVERNANCE_BYTES_PER_ACTOR_MAX, WAITING_GOVERNANCE_REQUESTS_MAX, WAITING_GOVERNANCE_REQUESTS_PER_ACTOR_MAX,
+    WAITING_REQUESTS_MAX,
+};
 pub use node::Node;
 pub use probe::{NoProbe, Probe, Stage};
 pub use reads::{CLIENT_READS_AT_ONCE_MAX, CLIENT_READS_WAITING_MAX};

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use synod_governance::{Action, Event, RemoveActor};
 use synod_kv::State;
 use synod_ledger::{AdminRecord, BlockKind, GovernancePublic, OpenRefused, SealedBlock, open_admin};
-use synod_node::{Audit, AuditRefused, Governed, Refusal};
+use synod_node::{Answer, Audit, AuditRefused, Governed, Refusal, WAITING_BYTES_MAX};
+use synod_types::limits::REQUEST_BODY_BYTES_MAX;
 use synod_types::{AdapterId, Decode, Encode};
 
 use crate::harness::{Cluster, put};
@@ -129,7 +130,7 @@ fn an_audit_refuses_a_ledger_in_which_something_else_was_written_or_told() {
 }
 
 #[test]
-fn governance_requests_and_writes_that_arrive_together_are_each_done_in_their_order() {
+fn governance_requests_that_arrive_together_with_writes_are_done_before_them_and_both_in_their_order() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.run_until_leader();
     let (founder, network) = (founder_of(&cluster), network(&cluster, leader));
@@ -143,12 +144,42 @@ fn governance_requests_and_writes_that_arrive_together_are_each_done_in_their_or
         (AdapterId::GOVERNANCE, propose(2, &other, "Other Line")),
         (AdapterId(0), put(1, "after both")),
         (AdapterId::GOVERNANCE, Bytes::from_static(b"\xff")),
-        (AdapterId(0), put(2, "after a refusal")),
+        (AdapterId(0), put(2, "and after that")),
     ];
     let answers = cluster.request_at_once(leader, founder.id(), &calls);
     let seqnos: Vec<_> = answers.iter().map(|answer| answer.as_ref().unwrap().txid.seqno.0).collect();
-    assert_eq!(seqnos, [2, 3, 4, 4, 5]);
-    assert_eq!(cluster.read(leader, 2), Some("after a refusal".into()));
+    assert_eq!(seqnos, [2, 3, 4, 3, 5]);
+    assert_eq!(cluster.read(leader, 2), Some("and after that".into()));
+}
+
+#[test]
+fn a_governance_request_is_taken_in_and_ordered_next_when_applications_fill_every_limit() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.run_until_leader();
+    let founder = founder_of(&cluster);
+    let network = network(&cluster, leader);
+    let follower = cluster.nodes().find(|node| *node != leader).unwrap();
+    for (node, nonce) in [(leader, 1), (follower, 2)] {
+        let line = Organisation::new("Line", 10 + nonce);
+        let add = Action::AddParticipant(line.add(&format!("Line {nonce}")));
+        let small = put(1, "small");
+        // What the adapter refuses fills the room as well as anything, and is cheap to carry out.
+        let mut filler = WAITING_BYTES_MAX - small.len();
+        let mut calls = vec![(AdapterId(0), small)];
+        while filler > 0 {
+            let size = filler.min(REQUEST_BODY_BYTES_MAX);
+            calls.push((AdapterId(0), Bytes::from(vec![0xff; size])));
+            filler -= size;
+        }
+        calls.push((AdapterId(0), put(2, "one too many")));
+        calls.push((AdapterId::GOVERNANCE, founder.propose(network, nonce, vec![add])));
+        let answers = cluster.request_at_once(node, founder.id(), &calls);
+        let [too_many, governed] = &answers[answers.len() - 2..] else { unreachable!() };
+        assert_eq!(*too_many, Err(Refusal::TooManyPending));
+        assert_eq!(body(governed).0, 200, "{governed:?}");
+        let seqno = |answer: &Result<Answer, Refusal>| answer.as_ref().unwrap().txid.seqno;
+        assert_eq!(seqno(&answers[0]), seqno(governed).next(), "what came first is done next");
+    }
 }
 
 #[test]
