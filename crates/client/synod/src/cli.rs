@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod join;
+
+pub use join::NodeJoinArgs;
+
 /// Confidential consortium networks: run one, talk to one, check its ledger.
 #[derive(Debug, Parser)]
 #[command(name = "synod", version, propagate_version = true, max_term_width = 100, after_help = ENVIRONMENT)]
@@ -63,6 +67,11 @@ pub enum NodeCommand {
     /// back. After 74 and 77 it must not be started again before somebody has looked: ledger/refused says why,
     /// and forbids every start until it is removed.
     Run(NodeRunArgs),
+    /// Make the directory of a node that is to join, and print the proposal that adds it.
+    ///
+    /// The node may be run at once: it waits until members have accepted the proposal, then catches up and takes part.
+    /// The other nodes need not be touched: a node dials those with lower slots.
+    Join(NodeJoinArgs),
     /// Show every node: role, view, last and committed transaction.
     ///
     /// With --json: {"nodes": [{"id", "url", "pid", "role", "view", "last", "committed", "dir"}]}; a node that
@@ -415,6 +424,7 @@ mod tests {
             "synod sandbox --nodes 3 --members 3 --dir d --durability memory --exec x",
             "synod sandbox --members 5 --participants 0 --admin public",
             "synod node run --dir d",
+            "synod node join --dir d --like e --id 4 --name n --owner o --address a:1 --client-address b:2 --peer-address c:3",
             "synod node status --nodes n --json",
             "synod --json node status --nodes n",
             "synod gateway --nodes n --rpc-port 0",

@@ -12,6 +12,7 @@ mod eth;
 mod events;
 mod failure;
 mod gateway;
+mod node_dir;
 mod output;
 mod sandbox;
 mod signals;
@@ -40,6 +41,7 @@ fn run(command: Command, json: bool) -> Result<ExitCode, Failure> {
     match command {
         // A node has runtimes and threads of its own.
         Command::Node(NodeCommand::Run(args)) => command::run_node::run(&args),
+        Command::Node(NodeCommand::Join(args)) => command::join::join(&args, json).map(|()| ExitCode::SUCCESS),
         Command::Ledger(command) => command::ledger::ledger(&command, json),
         other => wait_for(dispatch(other, json)),
     }
@@ -54,7 +56,9 @@ async fn dispatch(command: Command, json: bool) -> Result<ExitCode, Failure> {
         Command::Log(command) => command::log::log(command, json).await.map(done),
         Command::Receipt(command) => command::receipt::receipt(command, json).await.map(done),
         Command::Bench(command) => bench::bench(command, json).await,
-        Command::Node(NodeCommand::Run(_)) | Command::Ledger(_) => unreachable!("run takes these"),
+        Command::Node(NodeCommand::Run(_) | NodeCommand::Join(_)) | Command::Ledger(_) => {
+            unreachable!("run takes these")
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod gateway;
+pub mod join;
 pub mod ledger;
 pub mod log;
 pub mod node;

@@ -1,26 +1,24 @@
 //! Makes a network: keys, certificates, the genesis block in each node's ledger.
 
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use serde_json::json;
-use synod_crypto::x509::{Validity, actor_certificate, node_certificate, service_certificate};
+use synod_crypto::x509::{Validity, actor_certificate, service_certificate};
 use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys, random_bytes};
-use synod_ledger::SealedBlock;
 
 use synod_governance::Role;
 use synod_governance::document::to_toml;
 use synod_governance::entries::AdminPart;
 use synod_node::Genesis;
-use synod_types::boundary::LogRecord;
-use synod_types::chunk::{FileHeader, append_record, file_name};
-use synod_types::{Decode, Epoch, NodeId, Time};
+use synod_types::chunk::file_name;
+use synod_types::{Epoch, NodeId};
 
-use super::layout::{ADMIN_KEY, Access, LEDGER, NetworkDir, SERVICE_CERTIFICATE, write};
+use super::layout::{ADMIN_KEY, Access, NetworkDir, SERVICE_CERTIFICATE, write};
 use crate::adapters;
 use crate::eth::{bench_accounts, dev_accounts};
 use crate::failure::{Failure, Hint};
+use crate::node_dir::{NewNode, VALID_DAYS, now};
 
 /// Whom a new network consists of, and what it keeps to itself.
 pub struct Plan {
@@ -65,21 +63,18 @@ pub fn create(dir: &NetworkDir, plan: &Plan) -> Result<(), Failure> {
     let record = genesis.seal(&adapters::kits(), &service, &session_keys, random_bytes()).hint(MISTAKE)?;
 
     write(&dir.path().join(SERVICE_CERTIFICATE), service_certificate.to_pem().as_bytes(), Access::Public)?;
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
     for (id, key) in &slots {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let certificate = node_certificate(&service, *id, key.verifying_key(), &names, validity)
-            .expect("the two names are valid ones");
-        let node = dir.node(id.0);
-        for (name, content, access) in [
-            ("slot.key", key.expose_pem().as_bytes(), Access::Secret),
-            ("slot.crt", certificate.to_pem().as_bytes(), Access::Public),
-            ("session.key", session_keys.to_pem().as_bytes(), Access::Secret),
-            ("service.key", service.expose_pem().as_bytes(), Access::Secret),
-            (SERVICE_CERTIFICATE, service_certificate.to_pem().as_bytes(), Access::Public),
-        ] {
-            write(&node.path().join(name), content, access)?;
-        }
-        begin_ledger(&node.path().join(LEDGER), &record)?;
+        let node = NewNode {
+            id: *id,
+            key,
+            names: &names,
+            service: &service,
+            service_certificate: &service_certificate.to_pem(),
+            session_keys: &session_keys,
+            genesis: &record,
+        };
+        node.write(dir.node(id.0).path())?;
     }
     write(&dir.path().join(ADMIN_KEY), session_keys.admin.to_pem().as_bytes(), Access::Secret)?;
     write(&dir.path().join("genesis.toml"), to_toml(&genesis.constitution).as_bytes(), Access::Public)?;
@@ -113,15 +108,6 @@ fn actors(dir: &NetworkDir, kind: &str, count: u64, validity: Validity) -> Resul
     (1..=count).map(actor).collect()
 }
 
-/// A ledger that holds the genesis block and nothing else.
-fn begin_ledger(ledger: &std::path::Path, genesis: &LogRecord) -> Result<(), Failure> {
-    let block = SealedBlock::from_bytes(&genesis.payload).expect("a block that was just made decodes");
-    let header = FileHeader { network: block.header.network, first_index: genesis.index };
-    let mut chunk = header.to_bytes().to_vec();
-    append_record(genesis, &mut chunk);
-    write(&ledger.join(file_name(genesis.index)), &chunk, Access::Public)
-}
-
 /// One live instance, `main`, with the development and the bench accounts funded.
 fn evm_settings() -> String {
     let funded = dev_accounts().into_iter().chain(bench_accounts());
@@ -140,14 +126,6 @@ fn accounts() -> String {
 /// Nobody but this file writes the constitution of a sandbox.
 const MISTAKE: &str = "this is a mistake in synod sandbox itself: please report it";
 
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
-}
-
-/// Long enough for any sandbox, short enough that nobody mistakes it for a network.
-const VALID_DAYS: u32 = 3_650;
-
 /// The chain id that Hardhat and Anvil have too, so that tools know it as one for development.
 pub const CHAIN_ID: u64 = 31_337;
 
@@ -157,6 +135,7 @@ const FUNDS_WEI: &str = "10000000000000000000000";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::LEDGER;
 
     #[test]
     fn a_new_network_has_every_file_and_its_ledger_verifies() {

@@ -23,7 +23,7 @@ use crate::failure::{Failure, Hint};
 use crate::gateway::{Gateway, Origins};
 use crate::{output, signals};
 
-pub use layout::NODE_CONFIG;
+pub use layout::{Access, LEDGER, NODE_CONFIG, SERVICE_CERTIFICATE, write};
 use layout::{NetworkDir, NodeDir};
 use supervise::Supervisor;
 
@@ -137,3 +137,18 @@ const DEFAULT_NODES: u64 = 3;
 
 /// A node reads its ledger first, which may be long.
 const READY_WITHIN: Duration = Duration::from_secs(120);
+
+/// A network that has not run, with `node.toml` for each node and the network file.
+#[cfg(test)]
+pub fn made_for_test(nodes: u64) -> tempfile::TempDir {
+    use clap::Parser;
+
+    let line = crate::cli::Cli::parse_from(["synod", "sandbox"]);
+    let crate::cli::Command::Sandbox(args) = line.command else { unreachable!("as it says") };
+    let path = tempfile::tempdir().unwrap();
+    let dir = NetworkDir::lock(path.path()).unwrap();
+    let admin = synod_governance::entries::AdminPart::Sealed;
+    create::create(&dir, &create::Plan { nodes, members: 2, participants: 1, admin }).unwrap();
+    dir.configure(nodes, &args).unwrap();
+    path
+}
