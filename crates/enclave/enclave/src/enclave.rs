@@ -16,6 +16,7 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::Clock;
+use crate::governance::Governance;
 use crate::government::Governing;
 use crate::hub::{Hub, ToHub};
 use crate::manager::Manager;
@@ -228,7 +229,9 @@ where
     let mut start = Start::new(config, genesis)?;
     let kits = adapters_named(&setup.adapters, start.government().adapters().iter().map(String::as_str))?;
     let mut worker = Worker::new(&kits);
-    let service = Service::new(worker.reader(), clock, manager.clone(), Pools::start().map_err(EnclaveError::Thread)?);
+    let pools = Pools::start().map_err(EnclaveError::Thread)?;
+    let governance = Governance::new(tip.network);
+    let service = Service::new(worker.reader(), clock, manager.clone(), pools, governance);
     let state = start.government().committed().clone();
     nodes.govern(&state);
     service.govern(Governing { txid: TxId::new(tip.tx_view, tip.seqno), time: tip.time, state });

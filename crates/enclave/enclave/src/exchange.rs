@@ -16,6 +16,8 @@ use synod_node::{Answer, ClientRequest, Query, QueryAnswer, Refusal, Status};
 use synod_types::{ActorId, AdapterId, RequestId, Seqno, TxId};
 use synod_worker::{ActorFacts, ActorKind, ContentType, Frontend, Method, Plan, Reply, Request, Then};
 
+use crate::governance::asked::Asked;
+use crate::governance::route::GovRoute;
 use crate::http::error::Failure;
 use crate::http::head::Wishes;
 use crate::http::response::Response;
@@ -78,8 +80,8 @@ enum Stage {
     Plan,
     /// The node's response.
     Calls(Then),
-    /// A recent enough snapshot for this query.
-    Read(Bytes),
+    /// A recent enough snapshot for this question.
+    Read(Reading),
     /// A snapshot that holds the writes of the calls.
     Finish(Finish),
     /// The pool's reply.
@@ -88,6 +90,14 @@ enum Stage {
     Query(Option<TxId>),
     /// Nothing any more.
     Over,
+}
+
+/// A question about what is committed.
+enum Reading {
+    /// To the adapter.
+    Adapter(Bytes),
+    /// About governance.
+    Governance(Asked),
 }
 
 /// Calls that are done, of which one answer is to be made.
@@ -121,6 +131,7 @@ impl Exchange {
                 exchange.adapter = adapter;
                 exchange.plan(service, arrived, path, query)
             }
+            Route::Governance(route) => exchange.govern(service, arrived, route),
             Route::Metrics => done(Reply::text(200, service.metrics.text()), None),
             Route::Commit => {
                 let txid = service.snapshot().1;
@@ -153,13 +164,13 @@ impl Exchange {
             (Stage::Calls(_), Event::Response(Err(refusal)))
             | (Stage::Query(_) | Stage::Read(_), Event::Answer(Err(refusal))) => fail(service, refusal.into()),
             (Stage::Query(txid), Event::Answer(Ok(answer))) => answer_query(answer, txid),
-            (Stage::Read(query), Event::Answer(Ok(QueryAnswer::ReadIndex(txid)))) => {
+            (Stage::Read(question), Event::Answer(Ok(QueryAnswer::ReadIndex(txid)))) => {
                 self.wishes.linearizable = false;
                 let seqno = |txid: TxId| txid.seqno;
                 self.wishes.at_least = self.wishes.at_least.into_iter().chain([txid]).max_by_key(|txid| seqno(*txid));
-                self.read(service, query)
+                self.read(service, question)
             }
-            (Stage::Read(query), Event::Reached) => self.read(service, query),
+            (Stage::Read(question), Event::Reached) => self.read(service, question),
             (Stage::Finish(finish), Event::Reached) => self.finish(service, finish),
             (Stage::Read(_) | Stage::Finish(_), Event::Expired) => fail(service, not_yet_applied()),
             (Stage::Pool, Event::Replied(reply, txid)) => done(reply, Some(txid)),
@@ -197,35 +208,65 @@ impl Exchange {
             Plan::Answer(reply) => done(reply, None),
             Plan::Read(query) => {
                 service.metrics.reads.count();
-                self.read(service, query)
+                self.read(service, Reading::Adapter(query))
             }
-            Plan::Execute { calls, then } => {
-                service.metrics.writes.count();
-                self.submitted = Some(Instant::now());
-                self.stage = Stage::Calls(then);
-                Step::Submit(ClientRequest {
-                    token: 0,
-                    actor: self.actor.id,
-                    request_id: self.request_id,
-                    adapter: self.adapter,
-                    calls,
-                })
-            }
+            Plan::Execute { calls, then } => self.submit(service, calls, then),
         }
     }
 
+    fn submit(&mut self, service: &Service, calls: Vec<Bytes>, then: Then) -> Step {
+        service.metrics.writes.count();
+        self.submitted = Some(Instant::now());
+        self.stage = Stage::Calls(then);
+        Step::Submit(ClientRequest {
+            token: 0,
+            actor: self.actor.id,
+            request_id: self.request_id,
+            adapter: self.adapter,
+            calls,
+        })
+    }
+
+    fn govern(&mut self, service: &Arc<Service>, arrived: &Arrived<'_>, route: GovRoute) -> Step {
+        let asked = match route {
+            GovRoute::Requests => {
+                self.adapter = AdapterId::GOVERNANCE;
+                return self.submit(service, vec![Bytes::copy_from_slice(arrived.body)], Then::Reply);
+            }
+            GovRoute::DryRun => Asked::DryRun(Bytes::copy_from_slice(arrived.body)),
+            GovRoute::Constitution => Asked::Constitution,
+            GovRoute::Proposals(listed) => Asked::Proposals(listed),
+            GovRoute::Proposal(id) => Asked::Proposal(id),
+            GovRoute::Rules(member) => Asked::Rules(member),
+            GovRoute::Events(_) => return fail(service, internal("events are not served yet")),
+        };
+        service.metrics.reads.count();
+        self.read(service, Reading::Governance(asked))
+    }
+
     /// Reads if the snapshot is recent enough for the client, and otherwise says what to wait for.
-    fn read(&mut self, service: &Arc<Service>, query: Bytes) -> Step {
+    fn read(&mut self, service: &Arc<Service>, question: Reading) -> Step {
         if self.wishes.linearizable {
-            self.stage = Stage::Read(query);
+            self.stage = Stage::Read(question);
             return Step::ReadIndex;
         }
         let (latest, txid) = service.snapshot();
         if let Some(wanted) = self.wishes.at_least.filter(|wanted| latest.seqno < wanted.seqno) {
-            self.stage = Stage::Read(query);
+            self.stage = Stage::Read(question);
             return Step::Wait(wanted.seqno);
         }
         let (adapter, actor) = (self.adapter, self.actor);
+        let query = match question {
+            Reading::Adapter(query) => query,
+            Reading::Governance(asked) => {
+                self.stage = Stage::Pool;
+                let service = Arc::clone(service);
+                return Step::PoolRead(Box::new(move || {
+                    let (reply, txid) = asked.answer(&service, &actor.id);
+                    Event::Replied(reply, txid)
+                }));
+            }
+        };
         let Some(frontend) = service.reader.frontend(adapter) else {
             return fail(service, Refusal::NoSuchAdapter.into());
         };

@@ -17,7 +17,6 @@ pub struct Government(watch::Sender<Arc<Governing>>);
 #[derive(Clone, Default)]
 pub struct Governing {
     /// The governance transaction that led to them; the genesis block's, if none came since.
-    #[expect(dead_code, reason = "those who read it follow")]
     pub txid: TxId,
     /// Its ledger time.
     pub time: Time,
@@ -32,7 +31,6 @@ impl Government {
     }
 
     /// The tables that are in force now.
-    #[expect(dead_code, reason = "those who read it follow")]
     pub fn latest(&self) -> Arc<Governing> {
         Arc::clone(&self.0.borrow())
     }

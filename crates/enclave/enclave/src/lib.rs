@@ -17,6 +17,7 @@ mod clock;
 mod door;
 mod enclave;
 mod exchange;
+mod governance;
 mod government;
 #[cfg(test)]
 #[path = "../tests/network/house.rs"]

@@ -3,6 +3,7 @@
 use synod_types::{AdapterId, TxId};
 use synod_worker::Method;
 
+use crate::governance::route::{GovRoute, route as gov_route};
 use crate::http::error::Failure;
 
 /// What a request is about.
@@ -19,6 +20,8 @@ pub enum Route<'a> {
         /// What follows the question mark.
         query: &'a str,
     },
+    /// `/gov/…`
+    Governance(GovRoute),
     /// `GET /node/status`
     Status,
     /// `GET /node/commit`
@@ -46,6 +49,9 @@ pub fn route<'a>(
         let adapter = find(name).ok_or_else(|| Failure::from(synod_node::Refusal::NoSuchAdapter))?;
         return Ok(Route::App { adapter, path, query });
     }
+    if let Some(path) = path.strip_prefix("/gov/") {
+        return gov_route(method, path, query).map(Route::Governance);
+    }
     let route = match path.strip_prefix("/node/").ok_or_else(no_such_path)? {
         "status" => Route::Status,
         "commit" => Route::Commit,
@@ -71,7 +77,7 @@ fn parse_txid(text: &str) -> Result<TxId, Failure> {
 }
 
 fn no_such_path() -> Failure {
-    let hint = "paths are /app/<adapter>/… and /node/{status,commit,metrics,tx/<txid>,receipt/<txid>}";
+    let hint = "paths are /app/<adapter>/…, /gov/… and /node/{status,commit,metrics,tx/<txid>,receipt/<txid>}";
     Failure::new(404, "NoSuchPath", "there is nothing at this path", hint)
 }
 
@@ -97,6 +103,9 @@ mod tests {
         check(Get, "/node/metrics", Ok(Route::Metrics));
         check(Get, "/node/tx/2.14", Ok(Route::Transaction("2.14".parse().unwrap())));
         check(Get, "/node/receipt/2.14", Ok(Route::Receipt("2.14".parse().unwrap())));
+        check(Get, "/gov/proposals/7", Ok(Route::Governance(GovRoute::Proposal(7))));
+        check(Post, "/gov/proposals/7", Err(405));
+        check(Get, "/gov", Err(404));
         check(Post, "/node/status", Err(405));
         check(Get, "/node/tx/2", Err(400));
         check(Get, "/node/tx", Err(404));

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actors::Actors;
 use crate::clock::Clock;
+use crate::governance::Governance;
 use crate::government::{Governing, Government};
 use crate::http::error::Failure;
 use crate::mailbox::{Event, PostOffice};
@@ -30,6 +31,8 @@ pub struct Service {
     pub government: Government,
     /// The node's time.
     pub clock: Clock,
+    /// What is told of governance besides.
+    pub governance: Governance,
     /// The node.
     pub manager: ManagerPort,
     /// Where answers arrive.
@@ -58,12 +61,13 @@ struct ReadIndexes {
 
 impl Service {
     /// Sessions that are answered from `reader` and by `manager`; for nobody until there are actors.
-    pub fn new(reader: Reader, clock: Clock, manager: ManagerPort, pools: Pools) -> Self {
+    pub fn new(reader: Reader, clock: Clock, manager: ManagerPort, pools: Pools, governance: Governance) -> Self {
         Self {
             reader,
             actors: Actors::default(),
             government: Government::default(),
             clock,
+            governance,
             manager,
             office: Arc::default(),
             waits: Waits::default(),
@@ -88,6 +92,7 @@ impl Service {
     pub fn govern(&self, governing: Governing) {
         let actors = Tables::new(&governing.state).actors().expect("the node has read these tables");
         self.actors.replace(actors.into_iter().map(|(id, actor)| ActorFacts { id, kind: kind(actor.role) }));
+        self.governance.committed(governing.txid);
         self.government.replace(governing);
     }
 

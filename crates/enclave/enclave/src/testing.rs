@@ -11,13 +11,14 @@ use synod_governance::entries::{CertificateDer, CrlEntry};
 use synod_governance::{ActorEntry, Pins, Role};
 use synod_kv::{Map, State, Tx, Value};
 use synod_node::{Answer, ClientRequest, Event as NodeEvent, Query, QueryAnswer, Refusal};
-use synod_types::{ActorId, Seqno, Time, TxId, View};
+use synod_types::{ActorId, Digest, Seqno, Time, TxId, View};
 use synod_worker::{
     ActorFacts, ActorKind, Adapter, AdapterKit, Apply, BlockEnv, Call, CallContext, ContentType, Execute, Frontend,
     Method, Plan, Reply, Request, SetupError, Then, ToWorker, Worker,
 };
 
 use crate::clock::Clock;
+use crate::governance::Governance;
 use crate::government::Governing;
 use crate::mailbox::Event;
 use crate::manager_port::{ManagerPort, ToManager};
@@ -26,6 +27,9 @@ use crate::service::Service;
 
 /// The actor that may do everything.
 pub const ACTOR: ActorId = ActorId([1; 32]);
+
+/// The network.
+pub const NETWORK: Digest = Digest([0x5e; 32]);
 
 const VALUES: Map<Bytes, Value> = Map::from_static("box.values");
 
@@ -128,8 +132,9 @@ impl World {
         let worker = Worker::new(&[kit]);
         let (sender, inbox) = channel();
         let actor = ActorFacts { id: ACTOR, kind: ActorKind::Participant };
-        let service =
-            Arc::new(Service::new(worker.reader(), Clock::start(), ManagerPort::new(sender), Pools::start().unwrap()));
+        let (pools, governance) = (Pools::start().unwrap(), Governance::new(NETWORK));
+        let port = ManagerPort::new(sender);
+        let service = Arc::new(Service::new(worker.reader(), Clock::start(), port, pools, governance));
         service.actors.replace([actor]);
         let world = Self { service, gate, worker: Mutex::new(worker), inbox: Mutex::new(inbox) };
         let genesis = synod_kv::WriteSet::default();
@@ -151,6 +156,13 @@ impl World {
 
     fn handle(&self, message: ToWorker) -> Option<synod_worker::Executed> {
         self.worker.lock().unwrap().handle(message)
+    }
+
+    /// Commits a transaction that writes nothing that adapters know.
+    pub fn publish_nothing(&self, seqno: Seqno) {
+        let nothing = synod_kv::WriteSet::default();
+        self.handle(ToWorker::Apply(Apply { first_seqno: seqno, write_sets: [nothing].into() }));
+        self.publish(seqno);
     }
 
     /// Commits up to `seqno`, and tells those who waited for it.
