@@ -51,6 +51,8 @@ pub struct Consensus {
     clock: Clock,
     ticks: Ticks,
     rng: ChaCha8Rng,
+    /// Whether this node stands for election after a silence.
+    stands: bool,
     /// Our election timeout in ticks, and the role and term that it was drawn for.
     election_ticks: usize,
     drawn_for: (StateRole, u64),
@@ -199,6 +201,7 @@ impl Consensus {
             clock: Clock::new(now, config.tick, ticks.election_max),
             ticks,
             rng,
+            stands: true,
             election_ticks: 0,
             drawn_for: (StateRole::Leader, 0),
             raw,
@@ -216,6 +219,12 @@ impl Consensus {
             return;
         }
         for _ in 0..ticks {
+            let raft = &mut self.raw.raft;
+            if !self.stands && raft.state != StateRole::Leader {
+                // Long enough for others to have its vote, and never long enough to ask for theirs.
+                let most = self.election_ticks.saturating_sub(2).max(self.ticks.election_min);
+                raft.election_elapsed = raft.election_elapsed.min(most);
+            }
             self.raw.tick();
             self.redraw_election_timeout();
         }
@@ -231,10 +240,10 @@ impl Consensus {
         let engine = if raft.state == StateRole::Leader {
             let heartbeat = raft.heartbeat_timeout().saturating_sub(raft.heartbeat_elapsed());
             heartbeat.min(raft.election_timeout().saturating_sub(raft.election_elapsed))
-        } else if raft.promotable() {
+        } else if raft.promotable() && self.stands {
             self.election_ticks.saturating_sub(raft.election_elapsed)
         } else {
-            // Whoever is no voter stands for no election, and nothing else is due.
+            // Nothing else is due than to look whether the leader is still there, for whoever asks for a vote.
             self.ticks.election_max
         };
         let ticks = self.reads.next_retry().map_or(engine as u64, |retry| retry.min(engine as u64));
@@ -419,6 +428,12 @@ impl Consensus {
         Ok(())
     }
 
+    /// From now on this node stands for no election by itself. It still votes, and follows whoever leads.
+    pub fn stand_no_more(&mut self) {
+        self.stands = false;
+        self.settle();
+    }
+
     /// The channel to `node` broke: what was on its way may be lost, so a leader probes again.
     pub fn unreachable(&mut self, node: NodeId) {
         self.acks.unreachable(node);
@@ -553,7 +568,9 @@ impl Consensus {
     pub(crate) fn redraw_election_timeout(&mut self) {
         let raft = &mut self.raw.raft;
         let drawn_for = (raft.state, raft.term);
-        if drawn_for != self.drawn_for {
+        if !self.stands {
+            self.election_ticks = self.ticks.election_max - 1;
+        } else if drawn_for != self.drawn_for {
             let spread = self.ticks.election_max - self.ticks.election_min;
             self.election_ticks = self.ticks.election_min + self.rng.next_u32() as usize % spread;
             self.drawn_for = drawn_for;

@@ -15,7 +15,7 @@ impl Node {
     pub(crate) fn admit(&mut self, now: Time, origin: Origin, request: ClientRequest) {
         let refused = if self.stopping.is_some() {
             Some(Refusal::Stopping)
-        } else if matches!(self.engine, Engine::Left) {
+        } else if self.removed {
             Some(Refusal::NodeRemoved)
         } else if matches!(origin, Origin::Peer(..)) && self.leadership.is_none() {
             // The sender holds the request and sends it again once it knows the leader.
@@ -87,7 +87,7 @@ impl Node {
         self.expiry_at = None;
         let leader = match &self.engine {
             Engine::Running(consensus) => consensus.leader().map(|leader| (leader, consensus.view())),
-            Engine::Idle | Engine::Resuming { .. } | Engine::Left => None,
+            Engine::Idle | Engine::Resuming { .. } => None,
         };
         self.inbox.recall(now, leader);
         let mut expired = self.inbox.expired(now);

@@ -103,7 +103,7 @@ impl Node {
 
     /// Begins to lead `view`: takes up what earlier leaders left uncommitted, then opens the view.
     pub(crate) fn start_leading(&mut self, now: Time, view: View) {
-        if !self.chain.last().tip.signers.may_open_a_view(self.id, self.seals.own_key()) {
+        if self.removed || !self.chain.last().tip.signers.may_open_a_view(self.id, self.seals.own_key()) {
             // Members have removed it, and a transaction was sealed since: it was elected before it learned that
             // consensus has left it out, and learns that with this view's first entry.
             return;

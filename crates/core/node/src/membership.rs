@@ -12,7 +12,9 @@
 //! be elected once more, and its successor must be able to build on the view that it opened. So whoever can be
 //! elected after a transaction may sign what follows it. See [`synod_ledger::Signers`].
 //!
-//! A node that learns that it was left out, from its log or from a peer, leaves for good: slots are not used again.
+//! A node that learns that it was left out, from its log or from a peer, leaves for good: slots are not used again. It serves
+//! nobody and stands for no election, but still answers those who ask for its vote or its word: whoever asks has not
+//! heard that it was left out, and may depend on it until then.
 
 use std::collections::BTreeSet;
 
@@ -100,7 +102,7 @@ impl Node {
     /// The other nodes that this one has to do with.
     pub(crate) fn peers(&self) -> Vec<NodeId> {
         match &self.engine {
-            Engine::Idle | Engine::Left => Vec::new(),
+            Engine::Idle => Vec::new(),
             Engine::Resuming { resuming, .. } => resuming.peers().collect(),
             Engine::Running(_) => self.circle().nodes().filter(|node| *node != self.id).collect(),
         }
@@ -109,7 +111,7 @@ impl Node {
     /// All nodes that this one knows of.
     pub(crate) fn circle(&self) -> Circle {
         match &self.engine {
-            Engine::Idle | Engine::Left => Circle::default(),
+            Engine::Idle => Circle::default(),
             Engine::Resuming { resuming, .. } => resuming.circle().clone(),
             Engine::Running(consensus) => {
                 let listed = self.chain.last().tip.signers.keys().nodes.keys().copied();
@@ -149,13 +151,16 @@ impl Node {
         }
     }
 
-    /// Takes part no more. Everyone who waits is told; what is committed stays to be asked for.
+    /// Serves nobody any more. Everyone who waits is told; what is committed stays to be asked for.
     pub(crate) fn leave(&mut self) {
-        if matches!(self.engine, Engine::Left) {
+        if self.removed {
             return;
         }
+        self.removed = true;
         self.stop_leading();
-        self.engine = Engine::Left;
+        if let Engine::Running(consensus) = &mut self.engine {
+            consensus.stand_no_more();
+        }
         let mut waiting = self.inbox.drain();
         waiting.extend(self.layers.all_waiting());
         for waiting in waiting {

@@ -68,6 +68,8 @@ pub struct Node {
     /// When to stop and why, if that is to be and leadership is being handed over.
     pub(crate) stopping: Option<(Time, StopReason)>,
     pub(crate) stopped: bool,
+    /// Members have removed the node, and consensus has left it out.
+    pub(crate) removed: bool,
 }
 
 /// The consensus engine, or what it waits for.
@@ -78,8 +80,6 @@ pub(crate) enum Engine {
     Resuming { resuming: Resuming, restored: Option<Box<(synod_consensus::Config, Restored)>> },
     /// In the order of the network.
     Running(Box<Consensus>),
-    /// Members have removed the node, and consensus has left it out.
-    Left,
 }
 
 /// How often requests that waited too long are looked for: fine beside the time they may wait.
@@ -125,7 +125,7 @@ impl Node {
     /// When to say [`Event::Timeout`] if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Time> {
         let engine = match &self.engine {
-            Engine::Idle | Engine::Left => None,
+            Engine::Idle => None,
             Engine::Resuming { resuming, .. } => Some(resuming.wakes_at()),
             Engine::Running(consensus) => consensus.poll_timeout(),
         };
@@ -137,11 +137,13 @@ impl Node {
     /// How the node is.
     pub fn status(&self) -> Status {
         let last = &self.chain.last().tip;
-        let (role, view, leader) = match &self.engine {
+        let (mut role, view, leader) = match &self.engine {
             Engine::Idle | Engine::Resuming { .. } => (Role::Resuming, last.entry_view, None),
             Engine::Running(consensus) => (role(consensus), consensus.view(), consensus.leader()),
-            Engine::Left => (Role::Removed, last.entry_view, None),
         };
+        if self.removed {
+            role = Role::Removed;
+        }
         let committed = self.history.committed();
         Status { id: self.id, role, view, leader, last: TxId::new(last.tx_view, last.seqno), committed }
     }
@@ -165,7 +167,7 @@ impl Node {
     /// Moves every clock to `now`.
     fn advance(&mut self, now: Time) {
         match &mut self.engine {
-            Engine::Idle | Engine::Left => {}
+            Engine::Idle => {}
             Engine::Resuming { resuming, .. } => {
                 if resuming.is_time_to_ask(now) {
                     self.ask_all();
@@ -290,7 +292,7 @@ impl Node {
                 let standing = Standing { node: self.id, vote: self.kept.vote, last: (index, view), view_at: &view_at };
                 latecomers.heard(&standing, from, seen)
             }
-            (Engine::Idle | Engine::Running(_) | Engine::Left, _) => Ok(()),
+            (Engine::Idle | Engine::Running(_), _) => Ok(()),
         };
         if let Err(reason) = checked {
             self.stop(reason);
@@ -305,7 +307,10 @@ impl Node {
         let (config, restored) = *restored.take().expect("a node resumes once");
         let (disk, heard) = resuming.confirmed();
         self.latecomers = Some(Latecomers::new(heard.clone(), disk));
-        let consensus = Consensus::new(&config, restored, now).expect("the configuration was checked at start");
+        let mut consensus = Consensus::new(&config, restored, now).expect("the configuration was checked at start");
+        if self.removed {
+            consensus.stand_no_more();
+        }
         self.engine = Engine::Running(Box::new(consensus));
     }
 }

@@ -31,11 +31,10 @@ impl Node {
     }
 
     fn begin_read_index(&mut self, now: Time, token: u64) -> Result<(), Refusal> {
-        let consensus = match &mut self.engine {
-            Engine::Running(consensus) => consensus,
-            Engine::Left => return Err(Refusal::NodeRemoved),
-            Engine::Idle | Engine::Resuming { .. } => return Err(Refusal::NoLeader),
-        };
+        if self.removed {
+            return Err(Refusal::NodeRemoved);
+        }
+        let Engine::Running(consensus) = &mut self.engine else { return Err(Refusal::NoLeader) };
         self.reads.ask_index(now, token)?;
         if consensus.read_index(token).is_err() {
             self.reads.forget_index(token);

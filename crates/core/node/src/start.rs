@@ -178,6 +178,7 @@ impl Start {
             expiry_at: None,
             stopping: None,
             stopped: false,
+            removed: false,
         };
         node.history.commit(position.tip.tx_view, position.record.first_seqno, position.tip.seqno);
         let apply = Apply { first_seqno: position.record.first_seqno, write_sets: [setup].into() };
@@ -266,12 +267,9 @@ impl Start {
         config.retained_bytes_max = self.retained_bytes_max.unwrap_or(config.retained_bytes_max);
         config.check()?;
         self.node.unheeded = Unheeded::new(config.election_timeout.1);
-        self.node.engine = if self.node.was_removed(id) && circle.nodes().all(|node| node != id) {
-            Engine::Left
-        } else {
-            let resuming = Resuming::new(now, id, circle, self.disk);
-            Engine::Resuming { resuming, restored: Some(Box::new((config, self.restored))) }
-        };
+        self.node.removed = self.node.was_removed(id) && circle.nodes().all(|node| node != id);
+        let resuming = Resuming::new(now, id, circle, self.disk);
+        self.node.engine = Engine::Resuming { resuming, restored: Some(Box::new((config, self.restored))) };
         self.node.begin(now);
         Ok(self.node)
     }

@@ -77,11 +77,8 @@ impl Node {
         if self.synced.persisted(ticket) {
             self.synced.tell_at.get_or_insert(now.after(TELL_AFTER));
         }
-        match &mut self.engine {
-            Engine::Running(consensus) => consensus.persisted(ticket.0),
-            Engine::Left => {}
-            Engine::Idle | Engine::Resuming { .. } => panic!("nothing is appended before the node runs"),
-        }
+        let Engine::Running(consensus) = &mut self.engine else { panic!("nothing is appended before the node runs") };
+        consensus.persisted(ticket.0);
     }
 
     /// Tells all peers how far the log is synced, if it is time.

@@ -365,6 +365,11 @@ impl Cluster {
         self.events.retain(|(to, event)| gets_through(*to, event));
     }
 
+    /// Lets nothing through from one node to another, and everything the other way.
+    pub fn silence(&mut self, from: NodeId, to: NodeId) {
+        self.blocked.insert((from, to));
+    }
+
     /// Lets everything through again, over new channels.
     pub fn join(&mut self) {
         for (from, to) in std::mem::take(&mut self.blocked) {

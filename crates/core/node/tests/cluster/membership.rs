@@ -258,6 +258,33 @@ fn a_decision_whose_leader_dies_before_it_answers_is_found_exactly_once() {
     run_until_removed(&mut cluster, leader);
 }
 
+/// The leader dies before it tells anyone but the removed node that the removal is committed.
+#[test]
+fn a_removed_node_helps_those_who_have_not_heard_that_it_was_left_out() {
+    let mut cluster = Cluster::new(4);
+    let leader = cluster.run_until_leader();
+    let view = cluster.status(leader).view;
+    let [knows, lacks, gone] = others(&cluster, &[leader])[..] else { panic!("four nodes") };
+    propose(&mut cluster, leader, 50, vec![removal(gone)]);
+    let ballot = founder_of(&cluster).accept_last(&cluster, leader);
+    let entries = cluster.entries(knows);
+    cluster.submit_governance(leader, 1_000, 51, ballot);
+    cluster.run_until_filed(lacks, entries);
+    cluster.part(&[leader], &[lacks]);
+    // Entry by entry: the decision, then the change of the configuration.
+    cluster.run_until_filed(knows, entries + 1);
+    cluster.silence(leader, knows);
+    run_until_removed(&mut cluster, gone);
+    cluster.stop(leader);
+    cluster.join();
+    let next = cluster.run_until_one_leads(&[knows, lacks], view);
+    cluster.write(next, 1, put(1, "without the first leader")).unwrap();
+    cluster.start(leader);
+    (0..2).for_each(|_| cluster.run_idle());
+    let stay = [leader.0, knows.0, lacks.0];
+    assert_eq!(check(&mut cluster, &stay, 2), voters(&stay));
+}
+
 #[test]
 fn a_newcomer_that_is_never_there_stalls_nobody_and_is_replaced() {
     let mut cluster = Cluster::new(3);
