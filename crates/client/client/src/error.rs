@@ -33,6 +33,9 @@ pub enum ClientError {
     /// Certificates or keys that TLS refuses.
     #[error("the certificates cannot be used for TLS")]
     CertificatesRefused(#[source] rustls::Error),
+    /// A private key that signs no statements.
+    #[error("the private key cannot sign")]
+    KeyRefused(#[source] rustls::Error),
     /// The network has no node to ask.
     #[error("the network file lists no node")]
     NoNodes,
@@ -77,6 +80,7 @@ impl ClientError {
             }
             Self::FileNotValid { .. } => "let synod sandbox write the file anew, or see synod node status --help",
             Self::CertificatesRefused(_) => "check that certificate and key in the network file belong together",
+            Self::KeyRefused(_) => "sign with a key on P-256 or P-384, or an Ed25519 key",
             Self::NoNodes => "list at least one node in the network file",
             Self::NoNodeAnswered { .. } => {
                 "check with synod node status which nodes run; start them with synod sandbox --dir"

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use rustls::SignatureScheme;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -33,6 +35,44 @@ impl Identity {
             reason: error.to_string(),
         })?;
         Ok(Self { certificates, key })
+    }
+}
+
+impl Identity {
+    /// The certificates, DER, the own one first.
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
+    }
+
+    /// The identity of `PATH.crt` and `PATH.key`, however `path` ends.
+    ///
+    /// # Errors
+    /// If a file cannot be read or holds no such PEM.
+    pub fn load_pair(path: &Path) -> Result<Self, ClientError> {
+        let stem = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("crt" | "key") => path.with_extension(""),
+            _ => path.to_path_buf(),
+        };
+        let with = |extension: &str| {
+            let mut name = stem.clone().into_os_string();
+            name.push(extension);
+            std::path::PathBuf::from(name)
+        };
+        Self::load(&with(".crt"), &with(".key"))
+    }
+
+    /// Signs `message` as statements are signed: ECDSA on P-256 or P-384, or Ed25519. ECDSA's is in DER; see
+    /// [`crate::governance::finish`].
+    ///
+    /// # Errors
+    /// If the key is of another kind.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, ClientError> {
+        let schemes =
+            [SignatureScheme::ECDSA_NISTP256_SHA256, SignatureScheme::ECDSA_NISTP384_SHA384, SignatureScheme::ED25519];
+        let key = any_supported_type(&self.key).map_err(ClientError::KeyRefused)?;
+        let other = || ClientError::KeyRefused(rustls::Error::General("it is not on P-256, P-384, or Ed25519".into()));
+        let signer = key.choose_scheme(&schemes).ok_or_else(other)?;
+        signer.sign(message).map_err(ClientError::KeyRefused)
     }
 }
 

@@ -27,6 +27,7 @@
 mod client;
 mod connection;
 mod error;
+pub mod governance;
 mod identity;
 mod link;
 mod network;

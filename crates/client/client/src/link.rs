@@ -98,13 +98,21 @@ impl Link {
         address: SocketAddr,
         tls: &Arc<rustls::ClientConfig>,
     ) -> Result<Self, LinkError> {
-        let failed = |source: io::Error| LinkError::NotConnected { address, source: Arc::new(source) };
-        let stream = TcpStream::connect(address).await.map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
-        let name = purpose.server_name(address);
-        let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.map_err(failed)?;
-        Ok(Self::new(stream))
+        connect(purpose, address, tls).await.map(Self::new)
     }
+}
+
+/// Connects to a node and proves both identities.
+pub(crate) async fn connect(
+    purpose: Purpose,
+    address: SocketAddr,
+    tls: &Arc<rustls::ClientConfig>,
+) -> Result<TlsStream<TcpStream>, LinkError> {
+    let failed = |source: io::Error| LinkError::NotConnected { address, source: Arc::new(source) };
+    let stream = TcpStream::connect(address).await.map_err(failed)?;
+    stream.set_nodelay(true).map_err(failed)?;
+    let name = purpose.server_name(address);
+    TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.map_err(failed)
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {

@@ -36,7 +36,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &["synod-types", "synod-crypto", "synod-kv", "synod-ledger", "synod-worker", "synod-governance", "synod-node"],
     ),
     ("synod-host", &["synod-types"]),
-    ("synod-client", &["synod-types", "synod-crypto", "synod-ledger"]),
+    ("synod-client", &["synod-types", "synod-crypto", "synod-ledger", "synod-governance"]),
     (
         "synod",
         &[
