@@ -1,6 +1,10 @@
 //! The command line: what there is to say, and the help for it. What it means is in the commands' modules.
 
+mod governance;
+
 use std::path::PathBuf;
+
+pub use governance::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -33,6 +37,26 @@ pub enum Command {
     /// Write and read private messages by key.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Show the constitution: what the members have agreed on.
+    #[command(subcommand)]
+    Constitution(ConstitutionCommand),
+    /// Propose a change to the constitution, and see what others propose.
+    #[command(subcommand)]
+    Proposal(ProposalCommand),
+    /// Vote.
+    #[command(subcommand)]
+    Ballot(BallotCommand),
+    /// Vote in advance, within the constitution's limits.
+    #[command(subcommand)]
+    Rule(RuleCommand),
+    /// Register a revocation list: the leaves that it names no longer speak for this actor, from now on.
+    Revoke(RevokeArgs),
+    /// Watch governance.
+    #[command(subcommand)]
+    Gov(GovCommand),
+    /// Make certificates and keys of actors, and look at them.
+    #[command(subcommand)]
+    Identity(IdentityCommand),
     /// Check or show a ledger's files. Needs no key and no running node.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -375,8 +399,9 @@ pub struct BenchReplayArgs {
 
 const ENVIRONMENT: &str = "\
 Environment:
-  SYNOD_NODES  the network file that --nodes stands for
-  SYNOD_LOG    what a node writes to its log, as in `info` or `synod_enclave=debug`
+  SYNOD_NODES     the network file that --nodes stands for
+  SYNOD_IDENTITY  the actor that --identity stands for
+  SYNOD_LOG       what a node writes to its log, as in `info` or `synod_enclave=debug`
 
 Data goes to standard output, everything else to standard error.
 Exit status 0: done; 1: not done, or an answer was wrong; 2: the command line was not understood.";
@@ -430,6 +455,24 @@ mod tests {
             "synod gateway --nodes n --rpc-port 0",
             "synod log put --key 7 --message hello --nodes n",
             "synod log get --key 7 --nodes n --at-least 2.14",
+            "synod constitution show --nodes n",
+            "synod proposal submit f.toml --nodes n --identity i --expires 7d --note why",
+            "synod proposal submit f.toml --dry-run --nodes n",
+            "synod proposal submit --prepared p.json --signature p.sig --nodes n",
+            "synod proposal prepare f.toml --out p.tbs --expires 7d --nodes n",
+            "synod proposal list --mine --nodes n",
+            "synod proposal show 7 --json --nodes n",
+            "synod proposal withdraw 7 --nodes n",
+            "synod ballot submit 7 accept --nodes n",
+            "synod ballot submit --prepared b.json --signature b.sig --nodes n",
+            "synod ballot prepare 7 reject --out b.tbs --signer hsm.crt --nodes n",
+            "synod rule set r.toml --nodes n",
+            "synod rule list --nodes n",
+            "synod rule remove d --nodes n",
+            "synod revoke c.der --nodes n",
+            "synod gov watch --after 2.14 --once 3 --nodes n",
+            "synod identity new --name A --out a --ca",
+            "synod identity show a",
             "synod ledger verify d",
             "synod ledger show d --json",
             "synod receipt get 2.14 --nodes n",
@@ -455,6 +498,16 @@ mod tests {
             "synod bench log --reads 101 --nodes n",
             "synod bench replay --nodes n",
             "synod receipt get 2 --nodes n",
+            "synod proposal submit --nodes n",
+            "synod proposal submit f.toml --prepared p --signature s --nodes n",
+            "synod proposal submit --prepared p --nodes n",
+            "synod proposal submit f.toml --expires 7w --nodes n",
+            "synod proposal list --mine --all --nodes n",
+            "synod ballot submit --nodes n",
+            "synod ballot submit 7 --nodes n",
+            "synod ballot submit 7 maybe --nodes n",
+            "synod ballot submit 7 accept --prepared p --signature s --nodes n",
+            "synod identity new --name A --out a --ca --issuer b",
             "synod log put --key x --message y --nodes n",
         ] {
             assert!(parse(line).is_err(), "{line}");

@@ -26,6 +26,8 @@ use clap::Parser;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
+use command::governance;
+
 use cli::{Cli, Command, NodeCommand};
 use failure::{Failure, Hint};
 
@@ -43,6 +45,7 @@ fn run(command: Command, json: bool) -> Result<ExitCode, Failure> {
         Command::Node(NodeCommand::Run(args)) => command::run_node::run(&args),
         Command::Node(NodeCommand::Join(args)) => command::join::join(&args, json).map(|()| ExitCode::SUCCESS),
         Command::Ledger(command) => command::ledger::ledger(&command, json),
+        Command::Identity(command) => command::identity::identity(&command, json).map(|()| ExitCode::SUCCESS),
         other => wait_for(dispatch(other, json)),
     }
 }
@@ -55,8 +58,14 @@ async fn dispatch(command: Command, json: bool) -> Result<ExitCode, Failure> {
         Command::Gateway(args) => command::gateway::gateway(args, json).await.map(done),
         Command::Log(command) => command::log::log(command, json).await.map(done),
         Command::Receipt(command) => command::receipt::receipt(command, json).await.map(done),
+        Command::Constitution(command) => governance::constitution(command, json).await.map(done),
+        Command::Proposal(command) => governance::proposal(command, json).await.map(done),
+        Command::Ballot(command) => governance::ballot(command, json).await.map(done),
+        Command::Rule(command) => governance::rule(command, json).await.map(done),
+        Command::Revoke(args) => governance::revoke(args, json).await.map(done),
+        Command::Gov(command) => governance::gov(command, json).await.map(done),
         Command::Bench(command) => bench::bench(command, json).await,
-        Command::Node(NodeCommand::Run(_) | NodeCommand::Join(_)) | Command::Ledger(_) => {
+        Command::Node(NodeCommand::Run(_) | NodeCommand::Join(_)) | Command::Ledger(_) | Command::Identity(_) => {
             unreachable!("run takes these")
         }
     }

@@ -2,6 +2,8 @@
 
 pub mod audit;
 pub mod gateway;
+pub mod governance;
+pub mod identity;
 pub mod join;
 pub mod ledger;
 pub mod log;
