@@ -2,31 +2,31 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, ServerConfig};
 use synod_node::{QueryAnswer, Refusal, Response};
-use synod_types::boundary::{ConnectionId, Door, ToEnclave, ToHost};
-use synod_types::{NodeId, Seqno, limits};
+use synod_types::boundary::{ConnectionId, Door, ToEnclave};
+use synod_types::{Seqno, limits};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use crate::clock::Clock;
+use crate::dial::{dial_all, knock};
 use crate::door::{self, Protocol};
 use crate::mailbox::Event;
-use crate::nodes::{NodeKeys, Peer};
-use crate::peers::{DIAL_PAUSE, DIAL_REFUSED_PAUSE, Peers};
+use crate::nodes::{NodeKeys, Peer, Standing};
+use crate::peers::Peers;
 use crate::service::Service;
 use crate::slot::tell_place;
 use crate::stream::{Feed, HostSink, Stream, stream};
-use crate::tls::{Dialler, dial_name, key_id};
+use crate::tls::{Dialler, key_id};
 
 /// What the thread of the sessions is told.
 #[derive(Debug)]
@@ -72,9 +72,10 @@ pub struct Hub {
 
 /// The connections that stand or are being made.
 #[derive(Default)]
-struct Connections {
+pub struct Connections {
     entries: Mutex<HashMap<ConnectionId, Entry>>,
-    last_dialled: AtomicU64,
+    /// The number of the last connection that the enclave began.
+    pub last_dialled: AtomicU64,
 }
 
 struct Entry {
@@ -91,19 +92,25 @@ struct Held {
 }
 
 /// What every task of the thread shares.
-struct Shared {
-    hub: Hub,
-    connections: Connections,
+pub struct Shared {
+    /// What they began with.
+    pub hub: Hub,
+    /// The connections.
+    pub connections: Connections,
     /// Room for nodes that the list does not name.
     unlisted: Semaphore,
+    /// How many channels stand.
+    pub channels: AtomicUsize,
 }
 
 impl Hub {
     /// Serves until told to stop.
     pub async fn run(self, mut messages: UnboundedReceiver<ToHub>) {
         let unlisted = Semaphore::new(UNLISTED_MAX);
-        let shared = Arc::new(Shared { hub: self, connections: Connections::default(), unlisted });
+        let channels = AtomicUsize::new(0);
+        let shared = Arc::new(Shared { hub: self, connections: Connections::default(), unlisted, channels });
         tokio::spawn(dial_all(Arc::clone(&shared)));
+        tokio::spawn(knock(Arc::clone(&shared)));
         let place = Arc::clone(&shared);
         tokio::spawn(async move { tell_place(place.hub.own, &place.hub.nodes).await });
         let mut held = Vec::new();
@@ -237,7 +244,8 @@ impl Shared {
         });
     }
 
-    fn open(self: &Arc<Self>, id: ConnectionId, connected: Option<oneshot::Sender<()>>) -> (Stream, Guard) {
+    /// A new connection, for as long as the guard is kept.
+    pub fn open(self: &Arc<Self>, id: ConnectionId, connected: Option<oneshot::Sender<()>>) -> (Stream, Guard) {
         let (stream, feed) = stream(id, Arc::clone(&self.hub.host));
         self.connections.lock().insert(id, Entry { feed, connected });
         (stream, Guard { shared: Arc::clone(self), id })
@@ -260,110 +268,43 @@ impl Shared {
         let accepting = TlsAcceptor::from(Arc::clone(&self.hub.peer_door)).accept(stream);
         let tls = timeout(HANDSHAKE_TIME_MAX, accepting).await??;
         let peer = self.peer(tls.get_ref().1.peer_certificates())?;
-        if peer.node <= self.hub.own.node {
+        let standing = self.hub.nodes.begin(peer, self.hub.clock.now());
+        // A removed node may come from either side: nobody dials it any more.
+        if peer.node <= self.hub.own.node && standing != Standing::Removed {
             return Err(io::Error::other("this node is not one that dials"));
         }
-        self.carry(peer, tls).await
+        self.carry(peer, standing, tls).await
     }
 
     /// Who showed these certificates, by the list as it is now.
-    fn peer(&self, certificates: Option<&[CertificateDer<'_>]>) -> io::Result<Peer> {
+    pub fn peer(&self, certificates: Option<&[CertificateDer<'_>]>) -> io::Result<Peer> {
         let certificate = first(certificates)?;
         let key = key_id(certificate).map_err(io::Error::other)?;
         self.hub.nodes.peer(key, certificate, self.hub.clock.now()).map_err(io::Error::other)
     }
 
-    async fn carry<S>(&self, peer: Peer, tls: S) -> io::Result<()>
+    /// Carries messages to and from `peer` until the channel ends or the peer is no node any more.
+    pub async fn carry<S>(&self, peer: Peer, standing: Standing, tls: S) -> io::Result<()>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     {
-        let is_listed = self.hub.nodes.is_listed(peer.node);
-        let permit = self.unlisted.try_acquire().ok();
-        if !is_listed && permit.is_none() {
-            return Err(io::Error::other("too many nodes that the list does not name"));
-        }
-        let _permit = permit.filter(|_| !is_listed);
+        let _room = match standing {
+            Standing::Listed => None,
+            Standing::Joining | Standing::Removed => {
+                let room = self.unlisted.try_acquire();
+                Some(room.map_err(|_| io::Error::other("too many nodes that the list does not name"))?)
+            }
+        };
         let node = peer.node;
-        tracing::info!(peer = %node, is_listed, "connected");
+        tracing::info!(peer = %node, ?standing, "connected");
+        self.channels.fetch_add(1, Ordering::Relaxed);
         let result = tokio::select! {
             result = self.hub.peers.carry(node, tls, &self.hub.service.manager) => result,
             () = self.hub.nodes.outstayed(peer) => Err(io::Error::other("it is no longer one of the nodes")),
         };
+        self.channels.fetch_sub(1, Ordering::Relaxed);
         tracing::info!(peer = %node, ?result, "disconnected");
         result
-    }
-
-    /// Makes one connection to `node` and carries messages over it until it ends.
-    async fn dial_once(self: &Arc<Self>, node: NodeId, config: &Arc<ClientConfig>) -> Dialled {
-        let connection = ConnectionId(2 * self.connections.last_dialled.fetch_add(1, Ordering::Relaxed) + 1);
-        let (sender, connected) = oneshot::channel();
-        let (stream, _guard) = self.open(connection, Some(sender));
-        (self.hub.host)(ToHost::Connect { connection, node });
-        // The host answers within its own limit; the sender is dropped if the answer is no.
-        if !matches!(timeout(HANDSHAKE_TIME_MAX, connected).await, Ok(Ok(()))) {
-            return Dialled::Failed;
-        }
-        let connecting = TlsConnector::from(Arc::clone(config)).connect(dial_name(), stream);
-        let Ok(handshake) = timeout(HANDSHAKE_TIME_MAX, connecting).await else { return Dialled::Failed };
-        let since = Instant::now();
-        let ended = match handshake {
-            Ok(tls) => match self.peer(tls.get_ref().1.peer_certificates()) {
-                Ok(peer) => self.carry(peer, tls).await,
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
-        };
-        match ended {
-            _ if since.elapsed() >= STEADY_AFTER => Dialled::Stood,
-            Err(error) if error.get_ref().is_some_and(|error| error.is::<rustls::Error>()) => Dialled::Refused(error),
-            _ => Dialled::Failed,
-        }
-    }
-}
-
-/// What came of an attempt to dial a node.
-enum Dialled {
-    /// A channel, for some time.
-    Stood,
-    /// No channel, or none for long.
-    Failed,
-    /// One side did not take the other for a node.
-    Refused(io::Error),
-}
-
-/// Dials whom this node is to dial, as the list has it from time to time.
-async fn dial_all(shared: Arc<Shared>) {
-    let mut seen = shared.hub.nodes.seen();
-    let mut dialled: HashMap<NodeId, JoinHandle<()>> = HashMap::new();
-    loop {
-        dialled.retain(|_, task| !task.is_finished());
-        for node in shared.hub.nodes.to_dial(shared.hub.own.node) {
-            dialled.entry(node).or_insert_with(|| tokio::spawn(dial(Arc::clone(&shared), node)));
-        }
-        shared.hub.nodes.changed(&mut seen).await;
-    }
-}
-
-/// Dials `node` again and again, until it is not to be dialled any more.
-async fn dial(shared: Arc<Shared>, node: NodeId) {
-    let (shortest, longest) = DIAL_PAUSE;
-    let mut pause = shortest;
-    let mut refused = String::new();
-    let config = shared.hub.dialler.to(node);
-    while shared.hub.nodes.to_dial(shared.hub.own.node).contains(&node) {
-        pause = match shared.dial_once(node, &config).await {
-            Dialled::Stood => shortest,
-            Dialled::Failed => (2 * pause).min(longest),
-            Dialled::Refused(error) => {
-                let error = error.to_string();
-                if refused != error {
-                    tracing::warn!(peer = %node, %error, "no channel: one side does not take the other for a node");
-                    refused = error;
-                }
-                DIAL_REFUSED_PAUSE
-            }
-        };
-        sleep(pause).await;
     }
 }
 
@@ -381,7 +322,7 @@ impl Connections {
 }
 
 /// Forgets a connection when its task ends.
-struct Guard {
+pub struct Guard {
     shared: Arc<Shared>,
     id: ConnectionId,
 }
@@ -410,13 +351,10 @@ const TICK: Duration = Duration::from_secs(1);
 const HELD_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long a handshake may take: four messages over a slow line.
-const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// How many nodes may have channels before the list in force names them: a whole network that this one lags behind.
 const UNLISTED_MAX: usize = limits::NODES_MAX;
-
-/// After how long a channel shows that both sides take each other for nodes: who is refused hears of it at once.
-const STEADY_AFTER: Duration = Duration::from_secs(1);
 
 /// How often each task may run once the node has stopped: an answer takes two steps to the host.
 const FINISH_ROUNDS: usize = 16;

@@ -14,6 +14,7 @@
 
 mod actors;
 mod clock;
+mod dial;
 mod door;
 mod enclave;
 mod exchange;

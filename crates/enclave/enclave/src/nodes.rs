@@ -10,10 +10,11 @@
 //! A peer of the second kind is heard like any other: what it sends is checked, and a block counts only under a key of
 //! the list that is in force where the block stands. What it is told is what any node is told, all of it sealed.
 //!
-//! A key that a list named and the latest does not is one of a removed node. It gets no new channel, and a channel that
-//! stands is closed after [`REMOVED_GRACE`].
+//! A key that a list named and the latest does not is one of a removed node. Its channels are closed after
+//! [`REMOVED_GRACE`]. So that a node which was away meanwhile hears that it was removed, it is let in for as long, once in
+//! [`REMOVED_PAUSE`].
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use synod_crypto::slot::{SlotRefused, issued_slot};
@@ -38,7 +39,26 @@ struct List {
     /// The highest slot that any list named.
     last: NodeId,
     /// Keys that an earlier list named and this one does not.
-    removed: HashSet<ActorId>,
+    removed: HashMap<ActorId, Removed>,
+}
+
+/// A node that was removed.
+#[derive(Debug)]
+struct Removed {
+    node: NodeId,
+    /// When it was let in the last time.
+    let_in: Option<Time>,
+}
+
+/// What speaks for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The list.
+    Listed,
+    /// Its certificate: a newer list may name it.
+    Joining,
+    /// Nothing but that it was a node: it may hear that it is none any more.
+    Removed,
 }
 
 /// A node as its channel proved it.
@@ -53,7 +73,7 @@ pub struct Peer {
 /// Why somebody is not accepted as a node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotANode {
-    /// It was one.
+    /// It was one, and was let in to hear so a short time ago, or its slot has a new key.
     #[error("the key is that of a node that was removed")]
     Removed,
     /// Nothing speaks for it.
@@ -81,11 +101,11 @@ impl NodeKeys {
                 return false;
             }
             list.last = list.last.max(nodes.keys().next_back().copied().unwrap_or_default());
-            list.removed.extend(list.nodes.values());
-            nodes.values().for_each(|key| {
+            let before = std::mem::replace(&mut list.nodes, nodes);
+            list.removed.extend(before.into_iter().map(|(node, key)| (key, Removed { node, let_in: None })));
+            list.nodes.values().for_each(|key| {
                 list.removed.remove(key);
             });
-            list.nodes = nodes;
             true
         });
     }
@@ -110,11 +130,30 @@ impl NodeKeys {
         if let Some(node) = list.slot_of(key) {
             return Ok(Peer { node, key });
         }
-        if list.removed.contains(&key) {
-            return Err(NotANode::Removed);
+        if let Some(Removed { node, let_in }) = list.removed.get(&key) {
+            // A slot that has a new key is the new key's alone.
+            let is_free = !list.nodes.contains_key(node);
+            let may_come = is_free && let_in.is_none_or(|at| now.since(at) >= REMOVED_PAUSE);
+            return if may_come { Ok(Peer { node: *node, key }) } else { Err(NotANode::Removed) };
         }
         let node = issued_slot(certificate, &self.service, Some(now))?;
         if list.accepts(Peer { node, key }) { Ok(Peer { node, key }) } else { Err(NotANode::OtherKey { node }) }
+    }
+
+    /// What speaks for `peer`, whose channel begins at `now`.
+    pub fn begin(&self, peer: Peer, now: Time) -> Standing {
+        let mut standing = Standing::Joining;
+        self.list.send_if_modified(|list| {
+            if let Some(removed) = list.removed.get_mut(&peer.key) {
+                removed.let_in = Some(now);
+                standing = Standing::Removed;
+            } else if list.slot_of(peer.key).is_some() {
+                standing = Standing::Listed;
+            }
+            // Nobody is told: the list has not changed.
+            false
+        });
+        standing
     }
 
     /// The slot that the list gives to a key.
@@ -122,15 +161,18 @@ impl NodeKeys {
         self.list.borrow().slot_of(key)
     }
 
-    /// Whether the list names `node`.
-    pub fn is_listed(&self, node: NodeId) -> bool {
-        self.list.borrow().nodes.contains_key(&node)
+    /// The nodes that the list names above `own`.
+    pub fn above(&self, own: NodeId) -> Vec<NodeId> {
+        self.list.borrow().nodes.keys().copied().filter(|node| *node > own).collect()
     }
 
     /// The nodes that `own` dials: those with lower slots, and, if no list named `own` yet, the slots below it that a
-    /// newer list may name.
+    /// newer list may name. None if it was removed.
     pub fn to_dial(&self, own: NodeId) -> Vec<NodeId> {
         let list = self.list.borrow();
+        if own <= list.last && !list.nodes.contains_key(&own) {
+            return Vec::new();
+        }
         let unknown = (list.last.0 + 1).max(own.0.saturating_sub(NODES_MAX as u64))..own.0;
         list.nodes.keys().copied().filter(|node| *node < own).chain(unknown.map(NodeId)).collect()
     }
@@ -169,7 +211,7 @@ impl List {
     fn accepts(&self, peer: Peer) -> bool {
         match self.nodes.get(&peer.node) {
             Some(key) => *key == peer.key,
-            None => self.last < peer.node && !self.removed.contains(&peer.key) && self.slot_of(peer.key).is_none(),
+            None => self.last < peer.node && !self.removed.contains_key(&peer.key) && self.slot_of(peer.key).is_none(),
         }
     }
 }
@@ -182,6 +224,9 @@ pub fn key_digest(key: &VerifyingKey) -> ActorId {
 /// For how long a removed node keeps its channels: it hears the end of the transaction that removed it, which the
 /// engine sends with its next messages.
 const REMOVED_GRACE: Duration = Duration::from_secs(10);
+
+/// How often a removed node that comes again is let in.
+const REMOVED_PAUSE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 #[path = "nodes_tests.rs"]

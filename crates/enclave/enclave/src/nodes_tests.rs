@@ -52,6 +52,11 @@ impl World {
         assert_eq!(peer.key, digest(holder));
         Ok(peer.node)
     }
+
+    /// What speaks for node `node`, whose channel begins now.
+    fn standing(&self, node: u64) -> Standing {
+        self.nodes.begin(Peer { node: NodeId(node), key: digest(node) }, NOW)
+    }
 }
 
 #[test]
@@ -87,16 +92,26 @@ fn a_certificate_gives_nobody_a_slot_that_is_or_was_anothers() {
 }
 
 #[test]
-fn a_removed_node_is_none_under_any_slot_until_it_is_listed_again() {
+fn a_removed_node_is_let_in_once_in_a_while_under_its_own_slot_until_it_is_listed_again() {
     let world = world(&[1, 2, 3]);
     world.follow(&[2, 3]);
     for slot in [1, 4] {
+        assert_eq!(world.peer(slot, 1), Ok(NodeId(1)));
+    }
+    assert_eq!(
+        (world.standing(1), world.standing(2), world.standing(4)),
+        (Standing::Removed, Standing::Listed, Standing::Joining)
+    );
+    for slot in [1, 4] {
         assert_eq!(world.peer(slot, 1), Err(NotANode::Removed));
     }
+    let at = |after| world.nodes.peer(digest(1), b"any", NOW.after(after));
+    assert_eq!(at(REMOVED_PAUSE - Duration::from_secs(1)), Err(NotANode::Removed));
+    assert_eq!(at(REMOVED_PAUSE), Ok(Peer { node: NodeId(1), key: digest(1) }));
     world.follow(&[2]);
-    assert_eq!((world.peer(1, 1), world.peer(3, 3)), (Err(NotANode::Removed), Err(NotANode::Removed)));
+    assert_eq!((world.peer(1, 1), world.peer(3, 3)), (Err(NotANode::Removed), Ok(NodeId(3))));
     world.nodes.follow([(NodeId(2), digest(2)), (NodeId(4), digest(1))]);
-    assert_eq!(world.peer(1, 1), Ok(NodeId(4)));
+    assert_eq!((world.peer(1, 1), world.standing(1)), (Ok(NodeId(4)), Standing::Listed));
 }
 
 #[test]
@@ -113,16 +128,15 @@ fn the_list_is_that_of_the_governance_tables() {
     state.apply(&genesis.constitution.genesis_writes(now).unwrap(), Seqno(1));
     let world = world(&[1, 2]);
     world.nodes.govern(&state);
-    assert_eq!([1, 2, 3].map(|node| world.nodes.is_listed(NodeId(node))), [true, false, true]);
-    assert_eq!((world.peer(3, 3), world.peer(2, 2)), (Ok(NodeId(3)), Err(NotANode::Removed)));
+    assert_eq!([1, 2, 3].map(|node| world.nodes.slot_of(digest(node))), [Some(NodeId(1)), None, Some(NodeId(3))]);
+    assert_eq!(world.standing(2), Standing::Removed);
 }
 
 #[test]
 fn a_slot_with_a_new_key_is_no_longer_the_old_ones() {
     let world = world(&[1, 2]);
     world.nodes.follow([(NodeId(1), digest(1)), (NodeId(2), digest(5))]);
-    assert_eq!(world.peer(2, 2), Err(NotANode::Removed));
-    assert_eq!(world.peer(2, 5), Ok(NodeId(2)));
+    assert_eq!((world.peer(2, 5), world.peer(2, 2)), (Ok(NodeId(2)), Err(NotANode::Removed)));
 }
 
 #[test]
@@ -137,6 +151,8 @@ fn a_node_dials_lower_slots_and_a_joiner_also_those_that_it_cannot_know() {
     assert_eq!((far.len(), far.last()), (2 + NODES_MAX, Some(&999_999)));
     world.follow(&[1, 3, 7]);
     assert_eq!(to_dial(7), [1, 3]);
+    assert!(to_dial(2).is_empty() && to_dial(5).is_empty(), "removed, or never added");
+    assert_eq!(world.nodes.above(NodeId(1)), [3, 7].map(NodeId));
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,5 +189,5 @@ async fn who_watches_the_list_hears_of_each_change_and_of_nothing_else() {
     assert!(unchanged.await.is_err());
     world.follow(&[1, 2]);
     world.nodes.changed(&mut seen).await;
-    assert!(world.nodes.is_listed(NodeId(2)));
+    assert_eq!(world.nodes.slot_of(digest(2)), Some(NodeId(2)));
 }

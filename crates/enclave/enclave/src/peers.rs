@@ -300,13 +300,6 @@ const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_secs(1);
 /// may be held up by a sync or a large block, not by as much as this.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 
-/// The pauses between attempts to dial a node that does not answer: short at first, because most
-/// nodes are only restarting.
-pub const DIAL_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
-
-/// The pause after one side has refused the other: what has to change for that is seldom a matter of moments.
-pub const DIAL_REFUSED_PAUSE: Duration = Duration::from_secs(5);
-
 #[cfg(test)]
 #[path = "peers_tests.rs"]
 mod tests;

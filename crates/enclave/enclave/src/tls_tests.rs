@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use super::*;
+use crate::nodes::{Peer, Standing};
 
 const VALIDITY: Validity = Validity { from: Time(0), until: Time(4_000_000_000_000_000) };
 
@@ -189,6 +190,11 @@ async fn who_may_have_joined_is_let_in_and_who_was_removed_hears_that_it_was() {
 
     nodes.follow([(NodeId(1), one_id), (NodeId(2), two_id), (NodeId(4), four_id)]);
     nodes.follow([(NodeId(1), one_id), (NodeId(2), two_id)]);
+    let (near, far) = handshake(Arc::clone(&to_one), Arc::clone(&door)).await;
+    near.unwrap();
+    far.unwrap();
+    let now = crate::clock::Clock::start().now();
+    assert_eq!(nodes.begin(Peer { node: NodeId(4), key: four_id }, now), Standing::Removed);
     let (near, far) = handshake(to_one, door).await;
     assert_eq!(tls_error(far.unwrap_err()), Error::InvalidCertificate(CertificateError::Revoked));
     // In TLS 1.3 the side that dials is done before the other has looked at its certificate.

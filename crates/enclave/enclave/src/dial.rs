@@ -1,0 +1,121 @@
+//! Dialling other nodes: who, when, and when again.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+use synod_types::NodeId;
+use synod_types::boundary::{ConnectionId, ToHost};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+
+use crate::hub::{HANDSHAKE_TIME_MAX, Shared};
+use crate::tls::dial_name;
+
+impl Shared {
+    /// Makes one connection to `node` and carries messages over it until it ends.
+    async fn dial_once(self: &Arc<Self>, node: NodeId, config: &Arc<ClientConfig>) -> Dialled {
+        let connection = ConnectionId(2 * self.connections.last_dialled.fetch_add(1, Ordering::Relaxed) + 1);
+        let (sender, connected) = oneshot::channel();
+        let (stream, _guard) = self.open(connection, Some(sender));
+        (self.hub.host)(ToHost::Connect { connection, node });
+        // The host answers within its own limit; the sender is dropped if the answer is no.
+        if !matches!(timeout(HANDSHAKE_TIME_MAX, connected).await, Ok(Ok(()))) {
+            return Dialled::Failed;
+        }
+        let connecting = TlsConnector::from(Arc::clone(config)).connect(dial_name(), stream);
+        let Ok(handshake) = timeout(HANDSHAKE_TIME_MAX, connecting).await else { return Dialled::Failed };
+        let since = Instant::now();
+        let ended = match handshake {
+            Ok(tls) => match self.peer(tls.get_ref().1.peer_certificates()) {
+                Ok(peer) => {
+                    let standing = self.hub.nodes.begin(peer, self.hub.clock.now());
+                    self.carry(peer, standing, tls).await
+                }
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        match ended {
+            _ if since.elapsed() >= STEADY_AFTER => Dialled::Stood,
+            Err(error) if error.get_ref().is_some_and(|error| error.is::<rustls::Error>()) => Dialled::Refused(error),
+            _ => Dialled::Failed,
+        }
+    }
+}
+
+/// What came of an attempt to dial a node.
+enum Dialled {
+    /// A channel, for some time.
+    Stood,
+    /// No channel, or none for long.
+    Failed,
+    /// One side did not take the other for a node.
+    Refused(io::Error),
+}
+
+/// Dials whom this node is to dial, as the list has it from time to time.
+pub async fn dial_all(shared: Arc<Shared>) {
+    let mut seen = shared.hub.nodes.seen();
+    let mut dialled: HashMap<NodeId, JoinHandle<()>> = HashMap::new();
+    loop {
+        dialled.retain(|_, task| !task.is_finished());
+        for node in shared.hub.nodes.to_dial(shared.hub.own.node) {
+            dialled.entry(node).or_insert_with(|| tokio::spawn(dial(Arc::clone(&shared), node)));
+        }
+        shared.hub.nodes.changed(&mut seen).await;
+    }
+}
+
+/// Dials `node` again and again, until it is not to be dialled any more.
+async fn dial(shared: Arc<Shared>, node: NodeId) {
+    let (shortest, longest) = DIAL_PAUSE;
+    let mut pause = shortest;
+    let mut refused = String::new();
+    let config = shared.hub.dialler.to(node);
+    while shared.hub.nodes.to_dial(shared.hub.own.node).contains(&node) {
+        pause = match shared.dial_once(node, &config).await {
+            Dialled::Stood => shortest,
+            Dialled::Failed => (2 * pause).min(longest),
+            Dialled::Refused(error) => {
+                let error = error.to_string();
+                if refused != error {
+                    tracing::warn!(peer = %node, %error, "no channel: one side does not take the other for a node");
+                    refused = error;
+                }
+                DIAL_REFUSED_PAUSE
+            }
+        };
+        sleep(pause).await;
+    }
+}
+
+/// Tries the nodes that should dial this one when nobody does: they let it in only if it was removed, and then tell it.
+pub async fn knock(shared: Arc<Shared>) {
+    loop {
+        sleep(ALONE_FOR).await;
+        for node in shared.hub.nodes.above(shared.hub.own.node) {
+            if shared.channels.load(Ordering::Relaxed) == 0 {
+                shared.dial_once(node, &shared.hub.dialler.to(node)).await;
+            }
+        }
+    }
+}
+
+/// The pauses between attempts to dial a node that does not answer: short at first, because most
+/// nodes are only restarting.
+const DIAL_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+
+/// The pause after one side has refused the other: what has to change for that is seldom a matter of moments.
+const DIAL_REFUSED_PAUSE: Duration = Duration::from_secs(5);
+
+/// After how long a channel shows that both sides take each other for nodes: who is refused hears of it at once.
+const STEADY_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a node without any channel waits before it tries whom it does not dial otherwise.
+const ALONE_FOR: Duration = Duration::from_secs(10);
