@@ -87,8 +87,8 @@ pub enum NodeCommand {
     /// Run the node of a node directory until it is told to stop (SIGTERM or Ctrl-C).
     ///
     /// Exit status 0: stopped as told; 1: could not start or go on, and may be started again; 74: a sync failed,
-    /// the disk is not to be trusted any more; 77: the network refuses this node because its disk was rolled
-    /// back. After 74 and 77 it must not be started again before somebody has looked: ledger/refused says why,
+    /// the disk is not to be trusted any more; 77: the disk was rolled back, as the other nodes or what else is
+    /// on it have shown. After 74 and 77 it must not be started again before somebody has looked: ledger/refused says why,
     /// and forbids every start until it is removed.
     Run(NodeRunArgs),
     /// Make the directory of a node that is to join, and print the proposal that adds it.

@@ -16,7 +16,7 @@ use synod_consensus::{ConfigError, RestoreError, Restored};
 use synod_crypto::{NodeKey, ServiceKey, SessionKeys};
 use synod_kv::WriteSet;
 use synod_ledger::GenesisPublic;
-use synod_types::boundary::{EntryKind, LogRecord};
+use synod_types::boundary::{EntryKind, LogRecord, Restart};
 use synod_types::{Decode, LogIndex, NodeId, Time, Untrusted, View};
 use synod_worker::{Apply, ToWorker};
 
@@ -121,6 +121,16 @@ pub enum StartError {
         /// The slot.
         node: NodeId,
     },
+}
+
+impl StartError {
+    /// Whether the node may be started from the same disk again, once what is wrong has been put right.
+    pub const fn restart(&self) -> Restart {
+        match self {
+            Self::LogRolledBack { .. } | Self::VoteRecordRolledBack { .. } => Restart::Refused,
+            _ => Restart::Allowed,
+        }
+    }
 }
 
 /// A node that reads its disk.

@@ -86,6 +86,16 @@ pub enum EnclaveError {
     Thread(#[source] std::io::Error),
 }
 
+impl EnclaveError {
+    /// Whether the node may be started from the same directory again, once what is wrong has been put right.
+    pub const fn restart(&self) -> Restart {
+        match self {
+            Self::Start(error) => error.restart(),
+            _ => Restart::Allowed,
+        }
+    }
+}
+
 /// A running enclave. It runs until the host asks it to stop, and tells the host when it has.
 #[derive(Debug)]
 pub struct Enclave {

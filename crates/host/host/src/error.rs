@@ -40,10 +40,10 @@ pub enum HostError {
         /// Why.
         source: io::Error,
     },
-    /// The network has shown that this node's disk was rolled back.
-    #[error("the network refuses this node: {reason}")]
+    /// The network, or what else is on the disk, has shown that this node's disk was rolled back.
+    #[error("this node is refused: {reason}")]
     SlotRefused {
-        /// What it has shown.
+        /// What was shown.
         reason: String,
     },
     /// An earlier run left the mark that forbids a start, and nobody has removed it.

@@ -78,6 +78,14 @@ impl Host {
         Ok(Self { config, book, ledger, clients, peers, recorder, port, from_enclave, jobs })
     }
 
+    /// Gives the directory up, because the enclave does not start from it: it bears the mark that forbids another start
+    /// from now on.
+    pub fn refuse(self, reason: String) -> HostError {
+        let error = HostError::SlotRefused { reason };
+        refused::mark_if_final(&self.config.directory, &error);
+        error
+    }
+
     /// The records on disk, oldest first, read as the iterator advances.
     pub fn records(&self) -> Records {
         self.ledger.records()

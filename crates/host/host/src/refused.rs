@@ -1,7 +1,8 @@
 //! The mark that forbids a start: the file `refused` in the ledger's directory.
 //!
 //! After a failed sync, memory and disk may differ, and nobody can say where. After the network has
-//! shown that the disk was rolled back, another start might find a peer that has forgotten what it saw.
+//! shown that the disk was rolled back, another start might find a peer that has forgotten what it saw; and what
+//! was noticed because parts of the disk do not fit each other may go unnoticed once they do.
 //! In both cases a supervisor that simply tries again makes matters worse, so that the host leaves a
 //! mark, and starts again only when an operator has removed it.
 

@@ -67,6 +67,32 @@ fn a_node_whose_sync_failed_is_not_started_again_until_an_operator_has_looked() 
     assert!(!sandbox.said().contains("not started again"), "{}", sandbox.said());
 }
 
+/// What a node holds of itself does not fit together: the log, or the vote record, is put back from an older copy.
+#[test]
+fn a_node_whose_log_and_vote_record_are_of_different_times_is_refused_and_bears_the_mark() {
+    let stopped = Sandbox::start().stop();
+    let ledger = stopped.nodes[0].dir.join("ledger");
+    let (old, new) = (stopped.dir.join("old"), stopped.dir.join("new"));
+    copy(&ledger, &old);
+    let mut stopped = stopped;
+    // The second start's vote record tells of the first one's entries.
+    for _ in 0..2 {
+        let sandbox = stopped.resume();
+        write(&sandbox, 5);
+        stopped = sandbox.stop();
+    }
+    copy(&ledger, &new);
+    for (log, vote) in [(&old, &new), (&new, &old)] {
+        fs::remove_dir_all(&ledger).expect("a folder can be removed");
+        copy(log, &ledger);
+        fs::copy(vote.join("vote"), ledger.join("vote")).expect("a file can be copied");
+        let finished = run_node(&stopped.nodes[0].dir);
+        assert_eq!(finished.status, 77, "{}", finished.stderr);
+        assert!(finished.stderr.contains("was rolled back: its "), "{}", finished.stderr);
+        assert_refused(&run_node(&stopped.nodes[0].dir), "was rolled back: its ");
+    }
+}
+
 fn assert_refused(finished: &Finished, why: &str) {
     let said = &finished.stderr;
     assert_eq!(finished.status, 77, "{said}");

@@ -10,6 +10,7 @@ use std::thread;
 
 use synod_enclave::{Enclave, Setup};
 use synod_host::{Host, HostError, LedgerError, NodeConfig, terminated};
+use synod_types::boundary::Restart;
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
@@ -41,9 +42,13 @@ pub fn run(args: &NodeRunArgs) -> Result<ExitCode, Failure> {
         vote,
         times: None,
     };
-    let enclave = Enclave::start(setup, move |message| to_host.send(message)).hint(
-        "compare the directory with that of another node; synod ledger verify tells whether its ledger is whole",
-    )?;
+    let enclave = match Enclave::start(setup, move |message| to_host.send(message)) {
+        Ok(enclave) => enclave,
+        Err(error) if error.restart() == Restart::Refused => {
+            return Err(host_failure(&host.refuse(error.to_string())));
+        }
+        Err(error) => return Err(Failure::new(error, COMPARE)),
+    };
     let _pid = PidFile::write(dir)?;
     tracing::info!(node = %enclave.id(), pid = std::process::id(), "runs");
 
@@ -150,8 +155,11 @@ impl Drop for PidFile<'_> {
 
 const PID: &str = "pid";
 
+const COMPARE: &str =
+    "compare the directory with that of another node; synod ledger verify tells whether its ledger is whole";
+
 /// Exit status: a sync failed. A start from the same disk may count on what is not there.
 pub const DISK_FAILED: u8 = 74;
 
-/// Exit status: the network refuses this node, or an earlier run left the mark that says so.
+/// Exit status: the node's disk was rolled back, or an earlier run left the mark that says so.
 pub const REFUSED: u8 = 77;
