@@ -42,6 +42,8 @@ pub struct Consensus {
     /// What was told last, so that only changes are.
     pub(crate) told_role: (Role, View, Option<NodeId>),
     pub(crate) told_vote: Vote,
+    /// The number of the last append with a vote, until that is synced.
+    pub(crate) vote_under_way: Option<u64>,
     /// The last view in which requests for votes really left this node.
     pub(crate) asked: Option<View>,
     /// The last commit that went to all followers by itself.
@@ -195,6 +197,7 @@ impl Consensus {
             reads: Reads::new(config.id, incarnation, ticks.heartbeat),
             told_role: (Role::Follower, vote.view, None),
             told_vote: vote,
+            vote_under_way: None,
             asked: None,
             announced: applied,
             stamp: 0,
@@ -388,6 +391,7 @@ impl Consensus {
     pub fn persisted(&mut self, number: u64) {
         let Some((last, mut messages)) = self.gate.synced(number) else { return };
         self.raw.on_persist_ready(last);
+        self.vote_under_way.take_if(|vote| *vote <= last);
         drop_included(&mut messages);
         self.send_synced(&messages);
         self.settle();

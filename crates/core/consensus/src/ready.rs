@@ -53,23 +53,34 @@ impl Consensus {
         if !leads {
             self.tell_role();
         }
+        let (told_vote, number) = (self.told_vote, ready.number());
         let syncs = self.append(&mut ready);
+        if self.told_vote != told_vote {
+            self.vote_under_way = Some(number);
+        }
         if leads {
             self.tell_role();
         }
-        let number = ready.number();
-        let at_once = ready.take_messages();
+        let mut at_once = ready.take_messages();
         let (seen, after_sync) = ready.take_persisted_messages().into_iter().partition::<Vec<_>, _>(needs_no_sync);
         let committed = ready.take_committed_entries();
         let read_states = ready.take_read_states();
         self.raw.advance_append_async(ready);
 
+        let after_sync = if self.vote_under_way.is_some() {
+            // Only the sole voter leads before its vote is synced. After a crash it would lead the same view once more,
+            // with other entries: nobody may have seen these.
+            [std::mem::take(&mut at_once), after_sync].concat()
+        } else {
+            after_sync
+        };
         self.send(&at_once);
         self.send(&seen);
         if syncs || !self.gate.is_open() {
             self.gate.hold(number, syncs, after_sync);
         } else {
             self.raw.on_persist_ready(number);
+            self.vote_under_way = None;
             self.send_synced(&after_sync);
         }
         if let (Some(first), Some(last)) = (committed.first(), committed.last()) {

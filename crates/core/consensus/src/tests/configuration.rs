@@ -174,6 +174,30 @@ fn a_configuration_is_what_the_log_says_after_a_restart() {
 }
 
 #[test]
+fn a_sole_voter_sends_nothing_of_a_view_before_its_vote_is_synced() {
+    let (mut joined, leader) = with_newcomers(1, 1);
+    joined.change(leader, add(2));
+    let mut restored = Restored::new(&genesis()).unwrap();
+    joined.logs[0][1..].iter().for_each(|record| restored.push(record).unwrap());
+    restored.committed_through(joined.logs[0].last().unwrap().index);
+    let mut node = Consensus::new(&config(1, 1), restored, joined.now).unwrap();
+    while node.role() != Role::Leader {
+        node.handle_timeout(node.poll_timeout().unwrap());
+    }
+    let (mut last, mut sent) = (0, 0);
+    for effect in effects(&mut node) {
+        match effect {
+            crate::Effect::Append(append) => last = append.number,
+            crate::Effect::Send { .. } => sent += 1,
+            _ => {}
+        }
+    }
+    assert_eq!(sent, 0, "the vote may be lost with the view");
+    node.persisted(last);
+    assert!(effects(&mut node).iter().any(|effect| matches!(effect, crate::Effect::Send { .. })));
+}
+
+#[test]
 fn a_follower_refuses_a_change_that_is_no_step() {
     let (mut joined, leader) = with_newcomers(3, 0);
     let follower = (1..=3).map(NodeId).find(|node| *node != leader).unwrap();
