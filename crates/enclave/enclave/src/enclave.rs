@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::Clock;
 use crate::governance::Governance;
+use crate::governance::log::LOG_BYTES_MAX;
 use crate::government::Governing;
 use crate::hub::{Hub, ToHub};
 use crate::manager::Manager;
@@ -240,7 +241,7 @@ where
     let kits = adapters_named(&setup.adapters, start.government().adapters().iter().map(String::as_str))?;
     let mut worker = Worker::new(&kits);
     let pools = Pools::start().map_err(EnclaveError::Thread)?;
-    let governance = Governance::new(tip.network);
+    let governance = Governance::new(tip.network, LOG_BYTES_MAX);
     let service = Service::new(worker.reader(), clock, manager.clone(), pools, governance);
     let state = start.government().committed().clone();
     nodes.govern(&state);

@@ -18,6 +18,7 @@ use synod_worker::{ActorFacts, ActorKind, ContentType, Frontend, Method, Plan, R
 
 use crate::governance::asked::Asked;
 use crate::governance::route::GovRoute;
+use crate::governance::watch::Watch;
 use crate::http::error::Failure;
 use crate::http::head::Wishes;
 use crate::http::response::Response;
@@ -52,6 +53,8 @@ pub enum Step {
     Query(Query),
     /// Ask the leader how recent a snapshot must be. Next: [`Event::Answer`].
     ReadIndex,
+    /// Answer it with events, on and on.
+    Stream(Box<Watch>),
     /// Wait for a snapshot. Next: [`Event::Reached`] or [`Event::Expired`].
     Wait(Seqno),
     /// Run this in the pool; it plans, so that later writes of the session must wait for it.
@@ -238,7 +241,10 @@ impl Exchange {
             GovRoute::Proposals(listed) => Asked::Proposals(listed),
             GovRoute::Proposal(id) => Asked::Proposal(id),
             GovRoute::Rules(member) => Asked::Rules(member),
-            GovRoute::Events(_) => return fail(service, internal("events are not served yet")),
+            GovRoute::Events(after) => {
+                let watch = Watch::begin(service, self.actor.id, self.wishes.last_event.or(after));
+                return watch.map_or_else(|failure| fail(service, failure), |watch| Step::Stream(Box::new(watch)));
+            }
         };
         service.metrics.reads.count();
         self.read(service, Reading::Governance(asked))

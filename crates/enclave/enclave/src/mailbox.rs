@@ -8,6 +8,8 @@ use synod_node::{Answer, QueryAnswer, Refusal};
 use synod_types::TxId;
 use synod_worker::{Plan, Reply};
 
+use crate::governance::log::Frame;
+
 /// Something that a request waited for.
 #[derive(Debug)]
 pub enum Event {
@@ -15,6 +17,8 @@ pub enum Event {
     Planned(Plan),
     /// The pool answered it, as of this transaction.
     Replied(Reply, TxId),
+    /// The pool found these events.
+    Missed(Vec<Frame>),
     /// The pool failed.
     Failed,
     /// The node did it, or refused to.

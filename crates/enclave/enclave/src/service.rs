@@ -81,6 +81,7 @@ impl Service {
 
     /// A governance transaction is committed. To be told before its request is answered.
     pub fn governed(&self, governed: Governed) {
+        self.governance.happened(&self.government.latest().state, &governed);
         let Governed { txid, time, state, .. } = governed;
         self.govern(Governing { txid, time, state });
     }

@@ -19,6 +19,7 @@ use synod_worker::{
 
 use crate::clock::Clock;
 use crate::governance::Governance;
+use crate::governance::log::LOG_BYTES_MAX;
 use crate::government::Governing;
 use crate::mailbox::Event;
 use crate::manager_port::{ManagerPort, ToManager};
@@ -126,13 +127,18 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::with_log(LOG_BYTES_MAX)
+    }
+
+    /// A world that keeps so many bytes of governance events.
+    pub fn with_log(log_bytes_max: usize) -> Self {
         let gate = Arc::<Gate>::default();
         let frontend = Arc::new(BoxAdapter(Arc::clone(&gate)));
         let kit = AdapterKit { name: "box", adapter: || Box::new(BoxAdapter(Arc::default())), frontend };
         let worker = Worker::new(&[kit]);
         let (sender, inbox) = channel();
         let actor = ActorFacts { id: ACTOR, kind: ActorKind::Participant };
-        let (pools, governance) = (Pools::start().unwrap(), Governance::new(NETWORK));
+        let (pools, governance) = (Pools::start().unwrap(), Governance::new(NETWORK, log_bytes_max));
         let port = ManagerPort::new(sender);
         let service = Arc::new(Service::new(worker.reader(), Clock::start(), port, pools, governance));
         service.actors.replace([actor]);

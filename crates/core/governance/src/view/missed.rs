@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use synod_kv::{KeyCodec, State};
-use synod_types::Seqno;
+use synod_types::{Seqno, Time};
 
 use crate::entries::{Decision, Source, Status};
 use crate::event::Event;
@@ -57,6 +57,18 @@ pub fn missed(state: &State, after: EventPlace, until: Seqno, count: usize) -> R
     }
     events.retain(|(place, _)| *place > after);
     Ok(events)
+}
+
+/// The ledger time of an event that [`missed`] found.
+///
+/// # Errors
+/// If another version of the code wrote the tables.
+pub fn event_time(event: &Event, tables: Tables<'_>) -> Read<Time> {
+    Ok(Time(match event {
+        Event::Proposed { id, .. } => tables.proposal(*id)?.map_or(0, |proposal| proposal.time),
+        Event::Closed { decision, .. } => decision.time,
+        _ => 0,
+    }))
 }
 
 /// What happened to a proposal, in the order in which a transaction tells it.

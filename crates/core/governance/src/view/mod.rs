@@ -19,7 +19,7 @@ use crate::tables::{Read, Tables};
 
 pub use event::{EventFields, EventView, event};
 pub use list::{PROPOSALS_LISTED_MAX, ProposalList, Wanted, Which, proposals};
-pub use missed::{EventPlace, missed};
+pub use missed::{EventPlace, event_time, missed};
 pub use proposal::{BallotView, DecisionView, ProposalView, Submitted, Summary, proposal};
 pub use reasons::{ReasonView, reasons};
 pub use rules::{RuleList, RuleView, rules};

@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
 use crate::door::{Protocol, serve};
+use crate::governance::log::LOG_BYTES_MAX;
 use crate::government::Governing;
 use crate::mailbox::Event;
 use crate::testing::{NETWORK, World};
@@ -62,6 +63,11 @@ pub struct Parliament {
 impl Parliament {
     /// Three members, Alpha, Beta and Gamma, and the participant Papa. Genesis is transaction 2.1.
     pub fn new() -> Self {
+        Self::with_log(LOG_BYTES_MAX)
+    }
+
+    /// As [`Parliament::new`]; so many bytes of events are kept.
+    pub fn with_log(log_bytes_max: usize) -> Self {
         let orgs: Vec<_> = ["Alpha", "Beta", "Gamma", "Papa"].map(Org::new).into();
         let mut constitution = Constitution::named(Name::new("test").unwrap());
         let role = |place| if place == 3 { Role::Participant } else { Role::Member };
@@ -77,7 +83,7 @@ impl Parliament {
         constitution.nodes = [(NodeId(1), node)].into();
         let mut state = State::default();
         state.apply(&constitution.genesis_writes(NOW).unwrap(), Seqno(1));
-        let world = World::new();
+        let world = World::with_log(log_bytes_max);
         world.service.govern(Governing { txid: TxId::new(View(2), Seqno(1)), time: NOW, state });
         Self { world, orgs, nonce: 0 }
     }

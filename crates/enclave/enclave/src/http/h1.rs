@@ -25,10 +25,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::intake::{Fill, Intake, Reading};
 use super::answers::{ANSWERS_BYTES_MAX, leads_to_a_read};
+use super::events;
 use super::head::too_slow;
 use super::response::Response;
 use super::slow::Slow;
 use crate::exchange::{Exchange, Step};
+use crate::governance::watch::Watch;
 use crate::ids::RequestIds;
 use crate::mailbox::{Event, Postbox};
 use crate::pool::{POOL_PLANS_MAX, POOL_READS_MAX, Pool, Turns};
@@ -73,6 +75,8 @@ pub struct Session<S> {
     flushed: bool,
     events: Vec<(u32, Event)>,
     slow: Slow,
+    /// Events, which are the answer to the last request.
+    watch: Option<Box<Watch>>,
 }
 
 /// One request in flight.
@@ -111,6 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             flushed: true,
             events: Vec::new(),
             slow: Slow::default(),
+            watch: None,
         }
     }
 
@@ -119,7 +124,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// # Errors
     /// If the connection breaks.
     pub async fn run(mut self) -> io::Result<()> {
-        std::future::poll_fn(|cx| self.poll(cx)).await
+        std::future::poll_fn(|cx| self.poll(cx)).await?;
+        match self.watch.take() {
+            Some(watch) => events::answer(self.io, *watch).await,
+            None => Ok(()),
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -132,6 +141,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.write(cx)?;
             let resumed = self.resume();
             self.run_jobs();
+            if self.is_over() && self.watch.is_some() {
+                return Poll::Ready(Ok(()));
+            }
             if self.is_over() {
                 return Pin::new(&mut self.io).poll_shutdown(cx);
             }
@@ -232,6 +244,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 let place = seq.wrapping_sub(self.first) as usize;
                 self.answer_bytes += response.reply.body.len();
                 self.slots[place].response = Some(response);
+            }
+            Step::Stream(watch) => {
+                // A request becomes this as it begins, so that its slot is the last; and no other comes after it.
+                self.in_flight_bytes -= self.slots.pop_back().map_or(0, |slot| slot.body_size);
+                self.watch = Some(watch);
+                self.intake = Intake::Stopped;
             }
             Step::Query(query) => self.service.manager.event(NodeEvent::Query { token, query }),
             Step::ReadIndex => self.service.read_index(token),

@@ -26,9 +26,11 @@ use tokio::time::timeout;
 
 use super::answers::{Answers, leads_to_a_read};
 use super::error::Failure;
+use super::events;
 use super::head::{HEAD_BYTES_MAX, REQUEST_TIME_MAX, Wishes, body_too_large, method, too_slow};
 use super::response::{Response, mime};
 use crate::exchange::{Arrived, Exchange, Step};
+use crate::governance::watch::Watch;
 use crate::ids::RequestIds;
 use crate::pool::{POOL_PLANS_MAX, POOL_READS_MAX};
 use crate::service::Service;
@@ -107,6 +109,12 @@ struct Fate {
     taken_back: AtomicBool,
 }
 
+/// What a request is answered with.
+enum Answer {
+    Whole(Response),
+    Events(Box<Watch>),
+}
+
 /// A body, and the room that it takes.
 #[derive(Default)]
 struct Body {
@@ -120,9 +128,9 @@ struct Body {
 impl Stream {
     async fn serve(self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
         let mut work = pin!(self.work(request));
-        let response = tokio::select! {
+        let answer = tokio::select! {
             biased;
-            response = &mut work => response,
+            answer = &mut work => answer,
             _ = std::future::poll_fn(|cx| respond.poll_reset(cx)) => {
                 self.fate.taken_back.store(true, Relaxed);
                 if self.fate.with_node.load(Relaxed) {
@@ -132,13 +140,20 @@ impl Stream {
             }
         };
         // If the client has gone or taken the request back, nobody misses the answer.
-        let Some(response) = response else { return };
-        let _held = self.shared.answers.hold(response.reply.body.len());
-        let _ = send(response, &mut respond).await;
+        match answer {
+            None => {}
+            Some(Answer::Whole(response)) => {
+                let _held = self.shared.answers.hold(response.reply.body.len());
+                let _ = send(response, &mut respond).await;
+            }
+            Some(Answer::Events(watch)) => {
+                let _ = events::answer_h2(*watch, &mut respond).await;
+            }
+        }
     }
 
     /// Makes the answer; none if the client gave up.
-    async fn work(&self, request: Request<RecvStream>) -> Option<Response> {
+    async fn work(&self, request: Request<RecvStream>) -> Option<Answer> {
         let _place = place(&self.shared.streams).await;
         let received = timeout(REQUEST_TIME_MAX, self.receive(request)).await.unwrap_or_else(|_| Err(too_slow()));
         match received {
@@ -146,7 +161,7 @@ impl Stream {
             Ok(None) => None,
             Err(failure) => {
                 self.shared.service.metrics.failures.count();
-                Some(Response { reply: failure.reply(), txid: None })
+                Some(Answer::Whole(Response { reply: failure.reply(), txid: None }))
             }
         }
     }
@@ -192,7 +207,7 @@ impl Stream {
     }
 
     /// Takes the request through its steps; nothing if the client took it back meanwhile.
-    async fn exchange(&self, head: &Head, body: &[u8]) -> Option<Response> {
+    async fn exchange(&self, head: &Head, body: &[u8]) -> Option<Answer> {
         let (shared, service) = (&self.shared, &self.shared.service);
         let postbox = service.office.open();
         let token = postbox.token(0);
@@ -207,7 +222,8 @@ impl Stream {
             self.fate.with_node.store(with_node, Relaxed);
             let mut waiting = None;
             match step {
-                Step::Done(response) => return Some(response),
+                Step::Done(response) => return Some(Answer::Whole(response)),
+                Step::Stream(watch) => return Some(Answer::Events(watch)),
                 Step::Submit(request) => {
                     service.manager.event(NodeEvent::Requests(vec![ClientRequest { token, ..request }]));
                 }

@@ -10,7 +10,10 @@ use httparse::Status;
 use synod_types::{RequestId, TxId, limits};
 use synod_worker::Method;
 
+use synod_governance::view::EventPlace;
+
 use super::error::Failure;
+use crate::governance::route::event_place;
 
 /// The head of one request.
 // Printed by tests only: what is asked for is private.
@@ -60,6 +63,8 @@ pub struct Wishes {
     pub at_least: Option<TxId>,
     /// `synod-consistency: linearizable`.
     pub linearizable: bool,
+    /// `last-event-id`: where to go on with events.
+    pub last_event: Option<EventPlace>,
 }
 
 impl Wishes {
@@ -81,6 +86,9 @@ impl Wishes {
                 return Err(header_refused("synod-consistency is not `linearizable`"));
             }
             self.linearizable = true;
+        } else if name.eq_ignore_ascii_case(b"last-event-id") {
+            let place = event_place(text);
+            self.last_event = Some(place.ok_or_else(|| header_refused("last-event-id is not view.seqno/place"))?);
         }
         Ok(())
     }
@@ -209,7 +217,9 @@ fn read_length(value: &[u8]) -> Result<usize, Failure> {
 
 fn read_wishes(headers: &[httparse::Header<'_>]) -> (Wishes, Option<Failure>) {
     let mut wishes = Wishes::default();
-    let ours = headers.iter().filter(|header| header.name.as_bytes().get(5) == Some(&b'-'));
+    // All that are read have a hyphen at one of two places, and few others do.
+    let may_be_ours = |name: &[u8]| name.get(5) == Some(&b'-') || name.get(4) == Some(&b'-');
+    let ours = headers.iter().filter(|header| may_be_ours(header.name.as_bytes()));
     let refused = ours.map(|header| wishes.read(header.name.as_bytes(), header.value)).find_map(Result::err);
     (wishes, refused)
 }
@@ -259,6 +269,8 @@ pub const HEAD_BYTES_MAX: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {
+    use synod_types::Seqno;
+
     use super::*;
 
     fn parse_ok(text: &str) -> Head<'_> {
@@ -273,6 +285,7 @@ mod tests {
     fn a_head_gives_its_target_and_what_its_headers_say() {
         let text = "PUT /app/log/7?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nsynod-At-Least: 2.14\r\n\
                     Synod-Request-Id: a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5\r\nsynod-consistency: linearizable\r\n\
+                    Last-Event-ID: 2.14/3\r\n\
                     Expect: 100-continue\r\nConnection: foo, Close\r\n\r\nhello";
         let head = parse_ok(text);
         assert_eq!((head.target, head.size, head.refused), ("/app/log/7?x=1", text.len() - 5, None));
@@ -280,6 +293,7 @@ mod tests {
             request_id: Some(RequestId([0xa5; 16])),
             at_least: Some("2.14".parse().unwrap()),
             linearizable: true,
+            last_event: Some(EventPlace { seqno: Seqno(14), place: 3 }),
         };
         let body = Framing::Length(5);
         let facts = Facts { method: Some(Method::Put), body, keep_alive: false, expects_continue: true, wishes };
@@ -340,6 +354,7 @@ mod tests {
             ("GET / HTTP/1.1\r\nhost: a\r\nsynod-at-least: 2\r\n\r\n", 400),
             ("GET / HTTP/1.1\r\nhost: a\r\nsynod-request-id: 00\r\n\r\n", 400),
             ("GET / HTTP/1.1\r\nhost: a\r\nsynod-consistency: eventual\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nhost: a\r\nlast-event-id: yesterday\r\n\r\n", 400),
         ] {
             let head = parse_ok(text);
             assert_eq!((head.refused.map(|failure| failure.status), head.size), (Some(status), text.len()), "{text}");

@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod chunked;
 pub mod error;
+pub mod events;
 pub mod h1;
 pub mod h2;
 pub mod head;
