@@ -67,12 +67,9 @@ pub fn what(summary: &Summary, body: &ProposalBody) -> String {
     let txid = summary.submitted.txid.as_deref().unwrap_or("?");
     let mut text = format!("proposal   {} of {:?}, at {txid}\n", summary.id, summary.proposer_name);
     let _ = writeln!(text, "digest     {}", summary.digest);
-    if let Some(expires) = summary.expires {
+    if let Some(expires) = summary.expires.filter(|_| summary.status == "Open") {
         let seconds = expires.saturating_sub(super::session::now().0) / 1_000_000;
-        let _ = match seconds {
-            0 => writeln!(text, "expires    its time is over"),
-            _ => writeln!(text, "expires    in {seconds} s"),
-        };
+        let _ = writeln!(text, "expires    in {seconds} s");
     }
     text += &body.note.as_str().lines().map(|line| format!("note       {line}\n")).collect::<String>();
     text + &body.actions.iter().map(|action| format!("action     {}\n", action.summary())).collect::<String>()
