@@ -10,7 +10,19 @@ use tokio::time::timeout;
 use crate::http::error::Failure;
 use crate::http::{h1, h2, stranger};
 use crate::identity::Identity;
+use crate::purpose::Purpose;
 use crate::service::Service;
+
+/// What the handshake with a client has settled.
+#[derive(Debug)]
+pub struct Handshake {
+    /// The client's certificates, leaf first; it has proved to hold the leaf's key.
+    pub presented: Vec<Vec<u8>>,
+    /// What the session is for.
+    pub purpose: Purpose,
+    /// What is spoken.
+    pub protocol: Protocol,
+}
 
 /// What a client and the node agreed to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,15 +33,15 @@ pub enum Protocol {
     Http2,
 }
 
-/// Serves the client that presented these certificates, leaf first, and proved to hold the leaf's key, until the
-/// connection ends or they speak for their actor no longer.
+/// Serves a client until the connection ends or its certificates speak for their actor no longer.
 ///
 /// # Errors
 /// If the connection breaks, or it was ended because of who the client is.
-pub async fn serve<S>(io: S, service: Arc<Service>, presented: Vec<Vec<u8>>, protocol: Protocol) -> io::Result<()>
+pub async fn serve<S>(io: S, service: Arc<Service>, handshake: Handshake) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let Handshake { presented, purpose, protocol } = handshake;
     let identity = match Identity::prove(&service, presented) {
         Ok(identity) => identity,
         Err(failure) => return turn_away(io, &service, failure, protocol).await,
@@ -37,8 +49,8 @@ where
     let actor = identity.actor();
     let session = async {
         match protocol {
-            Protocol::Http1 => h1::Session::new(io, Arc::clone(&service), actor).run().await,
-            Protocol::Http2 => h2::serve(io, Arc::clone(&service), actor).await,
+            Protocol::Http1 => h1::Session::new(io, Arc::clone(&service), actor, purpose).run().await,
+            Protocol::Http2 => h2::serve(io, Arc::clone(&service), actor, purpose).await,
         }
     };
     tokio::select! {

@@ -17,7 +17,7 @@ fn connect(world: &World, presented: &[&Holder], protocol: Protocol) -> (DuplexS
     let (far, near) = duplex(1 << 20);
     let service = Arc::clone(&world.service);
     let presented = presented.iter().map(|holder| holder.der()).collect();
-    (far, tokio::spawn(async move { serve(near, service, presented, protocol).await }))
+    (far, tokio::spawn(serve(near, service, Handshake { presented, purpose: Purpose::Applications, protocol })))
 }
 
 async fn connect_h2(world: &World, presented: &[&Holder]) -> (SendRequest<Bytes>, Session) {

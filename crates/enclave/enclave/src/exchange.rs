@@ -23,6 +23,7 @@ use crate::http::error::Failure;
 use crate::http::head::Wishes;
 use crate::http::response::Response;
 use crate::mailbox::Event;
+use crate::purpose::Purpose;
 use crate::router::{Route, route};
 use crate::service::Service;
 
@@ -31,6 +32,8 @@ use crate::service::Service;
 pub struct Arrived<'a> {
     /// Who asks.
     pub actor: ActorId,
+    /// What the session is for.
+    pub purpose: Purpose,
     /// The method.
     pub method: Method,
     /// Path and query.
@@ -116,7 +119,9 @@ impl Exchange {
         let Some(actor) = service.actors.find(arrived.actor) else {
             return Self::refused(service, Refusal::NotAuthorized.into());
         };
-        let route = match route(arrived.method, arrived.target, |name| service.reader.find(name)) {
+        let found = arrived.purpose.check(arrived.target);
+        let found = found.and_then(|()| route(arrived.method, arrived.target, |name| service.reader.find(name)));
+        let route = match found {
             Ok(route) => route,
             Err(failure) => return Self::refused(service, failure),
         };

@@ -19,10 +19,11 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::clock::Clock;
 use crate::dial::{dial_all, knock};
-use crate::door::{self, Protocol};
+use crate::door::{self, Handshake, Protocol};
 use crate::mailbox::Event;
 use crate::nodes::{NodeKeys, Peer, Standing};
 use crate::peers::Peers;
+use crate::purpose::Purpose;
 use crate::service::Service;
 use crate::slot::tell_place;
 use crate::stream::{Feed, HostSink, Stream, stream};
@@ -261,7 +262,9 @@ impl Shared {
         let presented = connection.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect();
         let is_h2 = connection.alpn_protocol() == Some(b"h2");
         let protocol = if is_h2 { Protocol::Http2 } else { Protocol::Http1 };
-        door::serve(tls, Arc::clone(&self.hub.service), presented, protocol).await
+        let purpose = Purpose::of(connection.server_name());
+        let handshake = Handshake { presented, purpose, protocol };
+        door::serve(tls, Arc::clone(&self.hub.service), handshake).await
     }
 
     async fn serve_peer(&self, stream: Stream) -> io::Result<()> {

@@ -34,6 +34,7 @@ mod metrics;
 mod nodes;
 mod peers;
 mod pool;
+mod purpose;
 mod router;
 mod scratch;
 mod service;

@@ -1,7 +1,7 @@
 //! Work that may take long, on threads of its own.
 //!
 //! Plans and reads have a pool each, so that no number of heavy reads keeps a write from being
-//! planned. A pool works in the order in which jobs come; each connection has only a few of its
+//! planned, and governance has one of its own. A pool works in the order in which jobs come; each connection has only a few of its
 //! jobs in there at once ([`Turns`]), so that no connection's jobs keep those of others waiting
 //! for long. A job whose session has ended is not done.
 
@@ -15,14 +15,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::exchange::Job;
 use crate::mailbox::{Event, PostOffice};
+use crate::purpose::Purpose;
 
 /// The pools of a node.
 #[derive(Debug)]
 pub struct Pools {
-    /// For plans: decoding and signatures of writes.
-    pub plans: Pool,
-    /// For reads of snapshots, and for answers made of many replies.
-    pub reads: Pool,
+    plans: Pool,
+    reads: Pool,
+    governance: Pool,
 }
 
 impl Pools {
@@ -31,7 +31,27 @@ impl Pools {
     /// # Errors
     /// If the system has none to give.
     pub fn start() -> io::Result<Self> {
-        Ok(Self { plans: Pool::start("plan", PLAN_THREADS)?, reads: Pool::start("read", READ_THREADS)? })
+        Ok(Self {
+            plans: Pool::start("plan", PLAN_THREADS)?,
+            reads: Pool::start("read", READ_THREADS)?,
+            governance: Pool::start("governance", GOVERNANCE_THREADS)?,
+        })
+    }
+
+    /// For plans: decoding and signatures of writes.
+    pub const fn plans(&self, purpose: Purpose) -> &Pool {
+        match purpose {
+            Purpose::Applications => &self.plans,
+            Purpose::Governance => &self.governance,
+        }
+    }
+
+    /// For reads of snapshots, and for answers made of many replies.
+    pub const fn reads(&self, purpose: Purpose) -> &Pool {
+        match purpose {
+            Purpose::Applications => &self.reads,
+            Purpose::Governance => &self.governance,
+        }
     }
 }
 
@@ -122,6 +142,9 @@ const PLAN_THREADS: usize = 2;
 
 /// How many threads read.
 const READ_THREADS: usize = 2;
+
+/// How many threads work for governance: they are idle but for a member now and then.
+const GOVERNANCE_THREADS: usize = 1;
 
 /// The most plans of one connection in the pool at once: they take some hundred microseconds, and the
 /// threads are not to run dry before the session has brought more.

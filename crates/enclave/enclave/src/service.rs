@@ -18,6 +18,7 @@ use crate::mailbox::{Event, PostOffice};
 use crate::manager_port::ManagerPort;
 use crate::metrics::Metrics;
 use crate::pool::Pools;
+use crate::purpose::Purpose;
 use crate::views::Views;
 use crate::waits::Waits;
 
@@ -44,7 +45,9 @@ pub struct Service {
     /// Figures.
     pub metrics: Metrics,
     /// Room for large bodies that are on their way in, in KiB.
-    bodies: Arc<Semaphore>,
+    application_bodies: Arc<Semaphore>,
+    /// The same, of sessions for governance.
+    governance_bodies: Arc<Semaphore>,
     /// Threads for what may take long.
     pub pools: Pools,
     read_indexes: Mutex<ReadIndexes>,
@@ -73,7 +76,8 @@ impl Service {
             waits: Waits::default(),
             views: Views::default(),
             metrics: Metrics::default(),
-            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX >> 10)),
+            application_bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX >> 10)),
+            governance_bodies: Arc::new(Semaphore::new(GOVERNANCE_BODIES_BYTES_MAX >> 10)),
             pools,
             read_indexes: Mutex::default(),
         }
@@ -121,12 +125,16 @@ impl Service {
     ///
     /// # Errors
     /// If there is no room: answer, then close.
-    pub fn room(&self, size: usize) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+    pub fn room(&self, purpose: Purpose, size: usize) -> Result<Option<OwnedSemaphorePermit>, Failure> {
         if size <= BODY_BYTES_SMALL {
             return Ok(None);
         }
         let permits = u32::try_from(size >> 10).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.bodies).try_acquire_many_owned(permits);
+        let bodies = match purpose {
+            Purpose::Applications => &self.application_bodies,
+            Purpose::Governance => &self.governance_bodies,
+        };
+        let permit = Arc::clone(bodies).try_acquire_many_owned(permits);
         permit.map(Some).map_err(|_| Failure::from(Refusal::TooManyPending))
     }
 
@@ -173,8 +181,12 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// How many bytes of large bodies may be on their way in at once, over all connections.
+/// How many bytes of large bodies may be on their way in at once, over all connections for applications.
 const BODIES_BYTES_MAX: usize = 512 << 20;
+
+/// How many bytes of large bodies may be on their way in at once, over all connections for governance: sixteen of the
+/// largest. A ballot takes none of it.
+const GOVERNANCE_BODIES_BYTES_MAX: usize = 128 << 20;
 
 /// Bodies up to this size are not counted: a connection may hold so much anyway.
 const BODY_BYTES_SMALL: usize = 64 << 10;

@@ -2,6 +2,8 @@
 
 pub mod asked;
 pub mod log;
+#[cfg(test)]
+mod room_tests;
 pub mod route;
 #[cfg(test)]
 mod route_tests;

@@ -17,10 +17,11 @@ use synod_worker::Reply;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
-use crate::door::{Protocol, serve};
+use crate::door::{Handshake, Protocol, serve};
 use crate::governance::log::LOG_BYTES_MAX;
 use crate::government::Governing;
 use crate::mailbox::Event;
+use crate::purpose::Purpose;
 use crate::testing::{NETWORK, World};
 
 /// The time of all transactions.
@@ -152,10 +153,21 @@ impl Parliament {
         protocol: Protocol,
         window: usize,
     ) -> (DuplexStream, JoinHandle<std::io::Result<()>>) {
+        self.connect_for(Purpose::Governance, org, protocol, window)
+    }
+
+    /// The same, for a purpose.
+    pub fn connect_for(
+        &self,
+        purpose: Purpose,
+        org: usize,
+        protocol: Protocol,
+        window: usize,
+    ) -> (DuplexStream, JoinHandle<std::io::Result<()>>) {
         let (far, near) = duplex(window);
         let service = std::sync::Arc::clone(&self.world.service);
         let presented = vec![self.orgs[org].certificate.der().to_vec()];
-        (far, tokio::spawn(async move { serve(near, service, presented, protocol).await }))
+        (far, tokio::spawn(serve(near, service, Handshake { presented, purpose, protocol })))
     }
 
     /// Sends one request on a connection of its own and reads up to the end.

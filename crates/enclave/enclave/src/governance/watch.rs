@@ -19,6 +19,7 @@ use super::log::{After, Frame, page};
 use crate::government::Governing;
 use crate::http::error::Failure;
 use crate::mailbox::{Event, Postbox};
+use crate::purpose::Purpose;
 use crate::service::Service;
 
 /// Somebody who watches.
@@ -104,7 +105,12 @@ impl Watch {
         let turn = Arc::clone(&self.turn).acquire_owned().await.ok()?;
         let (service, at) = (Arc::clone(&self.service), self.at);
         let job = Box::new(move || find(&service, at, until).map_or(Event::Failed, Event::Missed));
-        self.service.pools.reads.run(Arc::clone(&self.service.office), self.postbox.token(0), job, turn);
+        self.service.pools.reads(Purpose::Governance).run(
+            Arc::clone(&self.service.office),
+            self.postbox.token(0),
+            job,
+            turn,
+        );
         let mut events = Vec::new();
         std::future::poll_fn(|cx| self.postbox.poll_take(cx, &mut events)).await;
         match events.pop() {

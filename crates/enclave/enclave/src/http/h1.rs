@@ -34,6 +34,7 @@ use crate::governance::watch::Watch;
 use crate::ids::RequestIds;
 use crate::mailbox::{Event, Postbox};
 use crate::pool::{POOL_PLANS_MAX, POOL_READS_MAX, Pool, Turns};
+use crate::purpose::Purpose;
 use crate::service::Service;
 
 /// One connection of a client that speaks HTTP/1.1.
@@ -41,6 +42,7 @@ pub struct Session<S> {
     io: S,
     service: Arc<Service>,
     actor: ActorId,
+    purpose: Purpose,
     postbox: Postbox,
     ids: RequestIds,
     /// Bytes that are not yet requests.
@@ -89,12 +91,13 @@ struct Slot {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// A session with `actor` over `io`.
-    pub fn new(io: S, service: Arc<Service>, actor: ActorId) -> Self {
+    pub fn new(io: S, service: Arc<Service>, actor: ActorId, purpose: Purpose) -> Self {
         let postbox = service.office.open();
         Self {
             io,
             service,
             actor,
+            purpose,
             postbox,
             ids: RequestIds::new(),
             input: BytesMut::new(),
@@ -276,13 +279,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let (service, postbox) = (&self.service, &self.postbox);
         let run = |pool: &Pool, (seq, job, turn)| pool.run(Arc::clone(&service.office), postbox.token(seq), job, turn);
         while let Some(plan) = self.plans.next(|_| true) {
-            run(&service.pools.plans, plan);
+            run(service.pools.plans(self.purpose), plan);
         }
         let (is_laden, first) = (self.is_laden(), self.first);
         // No more than these before their answers are counted; whichever ends has news for us.
         for _ in 0..POOL_READS_MAX {
             let Some(read) = self.reads.next(|seq| seq == first || !is_laden) else { break };
-            run(&service.pools.reads, read);
+            run(service.pools.reads(self.purpose), read);
         }
     }
 

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::Session;
 use crate::mailbox::Event;
+use crate::purpose::Purpose;
 use crate::testing::{ACTOR, World, settle};
 
 /// Parts of requests, good and bad, and bytes of any kind.
@@ -49,7 +50,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
 async fn outcome(pieces: &[&[u8]]) -> (String, Vec<Vec<Bytes>>) {
     let world = World::new();
     let (mut far, near) = duplex(1 << 20);
-    let session = tokio::spawn(Session::new(near, Arc::clone(&world.service), ACTOR).run());
+    let session = tokio::spawn(Session::new(near, Arc::clone(&world.service), ACTOR, Purpose::Applications).run());
     for piece in pieces {
         // A session that has refused something takes no more.
         if far.write_all(piece).await.is_err() {

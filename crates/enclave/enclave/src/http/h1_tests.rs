@@ -17,7 +17,7 @@ struct Client {
 
 fn connect(world: &World, actor: ActorId, pipe: usize) -> Client {
     let (far, near) = duplex(pipe);
-    let session = Session::new(near, Arc::clone(&world.service), actor);
+    let session = Session::new(near, Arc::clone(&world.service), actor, Purpose::Applications);
     Client { far, session: tokio::spawn(session.run()), received: Vec::new() }
 }
 
@@ -633,7 +633,7 @@ async fn random_and_changed_bytes_are_answered_or_refused_and_never_more() {
             bytes.iter_mut().for_each(|byte| *byte = draw() as u8);
         }
         let (mut far, near) = duplex(1 << 16);
-        let session = tokio::spawn(Session::new(near, Arc::clone(&world.service), ACTOR).run());
+        let session = tokio::spawn(Session::new(near, Arc::clone(&world.service), ACTOR, Purpose::Applications).run());
         far.write_all(&bytes).await.unwrap();
         far.shutdown().await.unwrap();
         settle().await;

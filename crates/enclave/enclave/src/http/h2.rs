@@ -33,13 +33,14 @@ use crate::exchange::{Arrived, Exchange, Step};
 use crate::governance::watch::Watch;
 use crate::ids::RequestIds;
 use crate::pool::{POOL_PLANS_MAX, POOL_READS_MAX};
+use crate::purpose::Purpose;
 use crate::service::Service;
 
-/// Serves `actor` over `io` until the connection ends.
+/// Serves `actor` over `io`, for a purpose, until the connection ends.
 ///
 /// # Errors
 /// If the connection breaks, or the client breaks the protocol.
-pub async fn serve<S>(io: S, service: Arc<Service>, actor: ActorId) -> io::Result<()>
+pub async fn serve<S>(io: S, service: Arc<Service>, actor: ActorId, purpose: Purpose) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -55,6 +56,7 @@ where
     let shared = Arc::new(Shared {
         service,
         actor,
+        purpose,
         bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
         answers: Arc::default(),
         plans: Arc::new(Semaphore::new(POOL_PLANS_MAX)),
@@ -82,6 +84,7 @@ where
 struct Shared {
     service: Arc<Service>,
     actor: ActorId,
+    purpose: Purpose,
     /// Room for bodies, in bytes.
     bodies: Arc<Semaphore>,
     /// Answers that the client has not taken.
@@ -193,7 +196,7 @@ impl Stream {
             return Err(body_too_large());
         }
         if body.node_room.is_none() && size > STREAM_WINDOW_BYTES as usize {
-            body.node_room = self.shared.service.room(limits::REQUEST_BODY_BYTES_MAX)?;
+            body.node_room = self.shared.service.room(self.shared.purpose, limits::REQUEST_BODY_BYTES_MAX)?;
         }
         let permits = u32::try_from(data.len()).unwrap_or(u32::MAX);
         let more = Arc::clone(&self.shared.bodies).try_acquire_many_owned(permits);
@@ -212,8 +215,8 @@ impl Stream {
         let postbox = service.office.open();
         let token = postbox.token(0);
         let Head { method, target, wishes } = head;
-        let arrived =
-            Arrived { actor: shared.actor, method: *method, target, wishes: *wishes, own_id: self.own_id, body };
+        let (actor, purpose) = (shared.actor, shared.purpose);
+        let arrived = Arrived { actor, purpose, method: *method, target, wishes: *wishes, own_id: self.own_id, body };
         // What it becomes is known only once it has begun, so that a write waits here like a read.
         shared.answers.room().await;
         let (mut exchange, mut step) = Exchange::begin(service, &arrived);
@@ -232,13 +235,13 @@ impl Stream {
                 Step::Wait(seqno) => waiting = Some(service.wait_while(seqno, token)),
                 Step::PoolPlan(job) => {
                     let place = place(&shared.plans).await;
-                    service.pools.plans.run(Arc::clone(&service.office), token, job, place);
+                    service.pools.plans(purpose).run(Arc::clone(&service.office), token, job, place);
                 }
                 Step::PoolRead(job) => {
                     let place = place(&shared.reads).await;
                     // Looked at last: while this one waited for its place, others have made answers.
                     shared.answers.room().await;
-                    service.pools.reads.run(Arc::clone(&service.office), token, job, place);
+                    service.pools.reads(purpose).run(Arc::clone(&service.office), token, job, place);
                 }
             }
             step = loop {

@@ -118,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         match facts.body {
             Framing::Length(body) if input.len() < size + body => {
                 self.continue_due = facts.expects_continue;
-                self.reading = Reading::Whole { needed: size + body, _room: self.service.room(body)? };
+                self.reading = Reading::Whole { needed: size + body, _room: self.service.room(self.purpose, body)? };
                 Ok(false)
             }
             Framing::Length(body) => {
@@ -131,7 +131,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Framing::Chunked if refused.is_some() => Err(refused.unwrap_or_else(too_slow)),
             Framing::Chunked => {
                 self.continue_due = facts.expects_continue;
-                let (target, _room) = (target.to_owned(), self.service.room(limits::REQUEST_BODY_BYTES_MAX)?);
+                let (target, _room) =
+                    (target.to_owned(), self.service.room(self.purpose, limits::REQUEST_BODY_BYTES_MAX)?);
                 input.advance(size);
                 self.reading = Reading::Chunked { target, facts, body: Chunked::default(), _room };
                 Ok(true)
@@ -150,8 +151,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.continue_due = false;
         let (exchange, step) = match (facts.method, refused) {
             (Some(method), None) => {
-                let (actor, wishes, own_id) = (self.actor, facts.wishes, self.ids.next_id());
-                Exchange::begin(&self.service, &Arrived { actor, method, target, wishes, own_id, body })
+                let (actor, purpose) = (self.actor, self.purpose);
+                let (wishes, own_id) = (facts.wishes, self.ids.next_id());
+                Exchange::begin(&self.service, &Arrived { actor, purpose, method, target, wishes, own_id, body })
             }
             (_, refused) => {
                 Exchange::refused(&self.service, refused.unwrap_or_else(|| malformed("the request has no method")))

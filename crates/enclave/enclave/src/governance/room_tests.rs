@@ -1,0 +1,74 @@
+//! Whatever applications have to do, members are served.
+
+use synod_types::limits::REQUEST_BODY_BYTES_MAX;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::testing::{Parliament, bytes};
+use crate::door::Protocol;
+use crate::purpose::Purpose;
+use crate::testing::{error_code, settle};
+
+/// A session for applications of Papa, which asks for this.
+async fn application(parliament: &Parliament, request: &str) -> tokio::io::DuplexStream {
+    let (mut far, _task) = parliament.connect_for(Purpose::Applications, 3, Protocol::Http1, 1 << 16);
+    far.write_all(request.as_bytes()).await.unwrap();
+    far
+}
+
+#[tokio::test]
+async fn a_read_and_a_request_are_served_when_applications_use_up_every_limit_of_theirs() {
+    let mut parliament = Parliament::new();
+    let world = &parliament.world;
+    // Every thread for reads is held, and more wait.
+    let mut sessions = Vec::new();
+    for _ in 0..8 {
+        sessions.push(application(&parliament, "GET /app/box/held HTTP/1.1\r\nhost: a\r\n\r\n").await);
+    }
+    while world.gate.came() < 2 {
+        tokio::task::yield_now().await;
+    }
+    // All room for bodies is taken.
+    let service = &world.service;
+    let taken: Vec<_> =
+        std::iter::from_fn(|| service.room(Purpose::Applications, REQUEST_BODY_BYTES_MAX).ok()).collect();
+    assert!(!taken.is_empty());
+    let large = format!("PUT /app/box/a HTTP/1.1\r\nhost: a\r\ncontent-length: {REQUEST_BODY_BYTES_MAX}\r\n\r\n");
+    let mut refused = application(&parliament, &large).await;
+    let mut answer = String::new();
+    refused.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(error_code(answer.split_once("\r\n\r\n").unwrap().1), "TooManyPending");
+
+    let (status, constitution) = parliament.get(0, "/gov/constitution").await;
+    assert_eq!(status, 200, "{constitution}");
+    let note = "x".repeat(synod_governance::limits::NOTE_BYTES_MAX);
+    let lease = || synod_governance::Action::SetLease(synod_governance::SetLease { seconds: Some(60) });
+    let request = bytes(&parliament.proposal(0, vec![lease()], &note));
+    let (status, _, body) = parliament.ask(0, "POST", "/gov/requests", "", &request).await;
+    assert_eq!(status, 200, "{body}");
+    // One that needs room for its body as well: the node would refuse it, but it gets there.
+    let (mut far, _task) = parliament.connect(0, Protocol::Http1, 1 << 16);
+    let head = format!("POST /gov/requests HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", 1 << 20);
+    far.write_all(head.as_bytes()).await.unwrap();
+    far.write_all(&vec![0; 1 << 20]).await.unwrap();
+    let handed = loop {
+        settle().await;
+        if let Some(requests) = parliament.world.submitted().pop() {
+            break requests;
+        }
+    };
+    assert_eq!(handed[0].calls[0].len(), 1 << 20);
+    parliament.world.gate.open();
+}
+
+#[tokio::test]
+async fn a_session_of_the_wrong_kind_is_told_which_is_the_right_one() {
+    let parliament = Parliament::new();
+    let (status, body) = parliament.get(0, "/app/box/a").await;
+    assert_eq!((status, body["error"]["code"].as_str()), (421, Some("MisdirectedRequest")));
+    let request = "GET /gov/constitution HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let mut far = application(&parliament, request).await;
+    let mut answer = String::new();
+    far.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
+    assert_eq!(error_code(answer.split_once("\r\n\r\n").unwrap().1), "MisdirectedRequest");
+}
