@@ -161,16 +161,18 @@ impl NodeKeys {
         self.list.borrow().slot_of(key)
     }
 
-    /// The nodes that the list names above `own`.
+    /// The nodes that the list names above `own`. None if `own` was removed.
     pub fn above(&self, own: NodeId) -> Vec<NodeId> {
-        self.list.borrow().nodes.keys().copied().filter(|node| *node > own).collect()
+        let list = self.list.borrow();
+        let nodes = list.nodes.keys().copied().filter(|node| *node > own && !list.was_removed(own));
+        nodes.collect()
     }
 
     /// The nodes that `own` dials: those with lower slots, and, if no list named `own` yet, the slots below it that a
     /// newer list may name. None if it was removed.
     pub fn to_dial(&self, own: NodeId) -> Vec<NodeId> {
         let list = self.list.borrow();
-        if own <= list.last && !list.nodes.contains_key(&own) {
+        if list.was_removed(own) {
             return Vec::new();
         }
         let unknown = (list.last.0 + 1).max(own.0.saturating_sub(NODES_MAX as u64))..own.0;
@@ -205,6 +207,11 @@ pub struct ListSeen(watch::Receiver<List>);
 impl List {
     fn slot_of(&self, key: ActorId) -> Option<NodeId> {
         self.nodes.iter().find(|(_, known)| **known == key).map(|(node, _)| *node)
+    }
+
+    /// Whether the slot was given, and is no node's any more.
+    fn was_removed(&self, slot: NodeId) -> bool {
+        slot <= self.last && !self.nodes.contains_key(&slot)
     }
 
     /// Whether nothing speaks against the peer: it is listed, or no list can have named it yet.

@@ -153,6 +153,7 @@ fn a_node_dials_lower_slots_and_a_joiner_also_those_that_it_cannot_know() {
     assert_eq!(to_dial(7), [1, 3]);
     assert!(to_dial(2).is_empty() && to_dial(5).is_empty(), "removed, or never added");
     assert_eq!(world.nodes.above(NodeId(1)), [3, 7].map(NodeId));
+    assert!(world.nodes.above(NodeId(2)).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
