@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use crate::{LogIndex, NodeId, Seqno, Untrusted, View};
+use crate::{LogIndex, NodeId, Seqno, TxId, Untrusted, View};
 
 /// How many bytes of one connection may be on their way across the boundary, in each direction:
 /// enough that a thousand small requests in flight never wait for a credit.
@@ -122,6 +122,13 @@ pub enum ToHost {
         ticket: Ticket,
         /// What to read.
         range: LedgerRange,
+    },
+    /// A governance transaction is committed at this node; what it did is not said.
+    GovernanceHappened {
+        /// This node's slot.
+        node: NodeId,
+        /// The transaction.
+        txid: TxId,
     },
     /// The enclave has stopped, and why.
     Stopped {

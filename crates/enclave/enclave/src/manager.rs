@@ -129,7 +129,9 @@ impl Manager {
                 Action::Committed(txid) => self.committed(txid, figures),
                 Action::Governed(governed) => {
                     self.nodes.govern(&governed.state);
+                    let (node, txid) = (self.node.status().id, governed.txid);
                     self.service.governed(governed);
+                    (self.host)(ToHost::GovernanceHappened { node, txid });
                 }
                 Action::Stop { reason } => stopped = Some(reason),
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use synod_types::{Digest, NodeId};
 
-use crate::HostError;
+use crate::{HostError, WebhookUrl};
 
 /// The settings of one node's host. Unknown keys are refused, so that a typo is not silently a default.
 ///
@@ -50,6 +50,9 @@ pub struct NodeConfig {
     /// After how many seconds without a byte in either direction a client's connection is closed.
     #[serde(default = "idle_seconds_max_default")]
     pub idle_seconds_max: u64,
+    /// A relay of the operator's that is told when a governance transaction is committed, as `http://host:port/path`.
+    #[serde(default, with = "webhook", skip_serializing_if = "Option::is_none")]
+    pub governance_webhook: Option<WebhookUrl>,
     /// A file that receives every byte that crosses the host boundary, for tests that search it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_boundary: Option<PathBuf>,
@@ -150,6 +153,23 @@ mod network {
     }
 }
 
+/// A URL is written as it is.
+mod webhook {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::WebhookUrl;
+
+    pub fn serialize<S: Serializer>(url: &Option<WebhookUrl>, out: S) -> Result<S::Ok, S::Error> {
+        url.as_ref().map(ToString::to_string).serialize(out)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<WebhookUrl>, D::Error> {
+        let text = String::deserialize(input)?;
+        WebhookUrl::parse(&text).map(Some).map_err(D::Error::custom)
+    }
+}
+
 /// TOML keys are strings; slots are numbers.
 mod peers {
     use std::collections::BTreeMap;
@@ -194,6 +214,7 @@ directory = 'ledger'
         let mut config = NodeConfig::parse(SMALLEST).unwrap();
         config.durability = Durability::Memory;
         config.record_boundary = Some("boundary".into());
+        config.governance_webhook = WebhookUrl::parse("http://127.0.0.1:9000/gov").ok();
         config.peers = [(NodeId(2), "c:3".into()), (NodeId(10), "d:4".into())].into();
         assert_eq!(NodeConfig::parse(&config.to_toml()), Ok(config));
     }
@@ -207,6 +228,7 @@ directory = 'ledger'
         assert!(value.contains("line 5") && value.contains("ram"), "{value}");
         assert!(refused("[peers]\nzero = 'x:1'\n").contains("`zero` is not a node's slot"));
         assert!(refused("[peers]\n0 = 'x:1'\n").contains("`0` is not a node's slot"));
+        assert!(refused("governance_webhook = 'https://a:1/'\n").contains("http://"));
         assert!(refused("connections_max = 0\n").contains("connections_max must be at least 1"));
         assert!(refused("connections_per_address_max = 0\n").contains("per_address_max must be at least 1"));
     }

@@ -19,6 +19,7 @@ use crate::ledger::{Ledger, Records};
 use crate::network::{self, Network, Sink};
 use crate::peer_book::PeerBook;
 use crate::record::Recorder;
+use crate::webhook::Webhook;
 use crate::{HostError, NodeConfig, refused};
 
 /// A host that holds its directory and its ports, and waits for the enclave.
@@ -167,7 +168,8 @@ impl Host {
             }
             tokio::spawn(network.clone().sweep());
             tokio::spawn(network.clone().look_up_peers());
-            let end = serve(&network, &mut from_enclave, &sink, stop, &mut disk_ended).await?;
+            let webhook = Webhook::start(config.governance_webhook.clone(), config.network);
+            let end = serve((&network, &webhook), &mut from_enclave, &sink, stop, &mut disk_ended).await?;
             finish(&network, &mut from_enclave).await;
             Ok::<_, HostError>(end)
         })?;
@@ -229,7 +231,7 @@ impl End {
 
 /// Carries out messages until the enclave has stopped or the disk has failed.
 async fn serve(
-    network: &Network,
+    (network, webhook): (&Network, &Webhook),
     from_enclave: &mut UnboundedReceiver<ToHost>,
     sink: &Sink,
     stop: impl Future<Output = ()>,
@@ -247,6 +249,7 @@ async fn serve(
                 for message in messages.drain(..) {
                     match message {
                         ToHost::Stopped { reason, restart } => return Ok(End { reason, restart }),
+                        ToHost::GovernanceHappened { node, txid } => webhook.happened(node, txid),
                         other => network.handle(other),
                     }
                 }
@@ -270,7 +273,7 @@ async fn serve(
 /// Lets connections send what the enclave left for them.
 async fn finish(network: &Network, from_enclave: &mut UnboundedReceiver<ToHost>) {
     while let Ok(message) = from_enclave.try_recv() {
-        if !matches!(message, ToHost::Stopped { .. }) {
+        if !matches!(message, ToHost::Stopped { .. } | ToHost::GovernanceHappened { .. }) {
             network.handle(message);
         }
     }

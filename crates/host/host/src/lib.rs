@@ -33,8 +33,10 @@ mod record;
 mod refused;
 mod sync;
 mod vote;
+mod webhook;
 
 pub use config::{Durability, NodeConfig};
 pub use error::HostError;
 pub use host::{Host, HostPort, terminated};
 pub use ledger::{LedgerError, Records};
+pub use webhook::WebhookUrl;

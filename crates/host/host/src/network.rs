@@ -97,7 +97,10 @@ impl Network {
             ToHost::Write { connection, bytes } => self.command(connection, Command::Write(bytes)),
             ToHost::Consumed { connection, size } => self.command(connection, Command::Consumed(size)),
             ToHost::Close { connection } => self.command(connection, Command::Close),
-            ToHost::Append(_) | ToHost::ReadLedger { .. } | ToHost::Stopped { .. } => {
+            ToHost::Append(_)
+            | ToHost::ReadLedger { .. }
+            | ToHost::GovernanceHappened { .. }
+            | ToHost::Stopped { .. } => {
                 unreachable!("the port hands these to others")
             }
         }

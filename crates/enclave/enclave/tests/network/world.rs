@@ -218,7 +218,7 @@ impl MemoryHost {
                 }
                 self.send(ToEnclave::Written { connection, size });
             }
-            ToHost::Consumed { .. } => {}
+            ToHost::Consumed { .. } | ToHost::GovernanceHappened { .. } => {}
             ToHost::Close { connection } => {
                 if let Some(Outlet::Host(host, far)) = self.outlets.lock().unwrap().remove(&connection) {
                     host.send(ToEnclave::Closed { connection: far });

@@ -4,4 +4,5 @@
 mod connections;
 mod disk;
 mod doors;
+mod webhook;
 mod world;
