@@ -9,7 +9,7 @@ use synod_types::limits::REQUEST_BODY_BYTES_MAX;
 use synod_types::{AdapterId, Decode, Encode};
 
 use crate::harness::{Cluster, put};
-use crate::organisation::{Organisation, body, decide, founder_of, network};
+use crate::organisation::{Organisation, body, decide, founder_of, network, propose};
 
 #[test]
 fn a_participant_that_members_let_in_may_write_and_one_that_they_remove_may_not() {
@@ -211,5 +211,30 @@ fn every_node_tells_what_governance_did_before_it_answers_and_again_when_it_repl
     cluster.run_idle();
     for node in cluster.nodes() {
         assert_eq!(facts(&cluster, node), expected, "node {node} after a restart");
+    }
+}
+
+#[test]
+fn what_a_removed_actor_had_handed_over_is_judged_where_it_is_ordered() {
+    for through_leader in [true, false] {
+        let mut cluster = Cluster::new(3);
+        let leader = cluster.run_until_leader();
+        let node = cluster.nodes().find(|node| (*node == leader) == through_leader).unwrap();
+        let (founder, line) = (founder_of(&cluster), Organisation::new("Shipping Line", 7));
+        decide(&mut cluster, leader, (1, 2), vec![Action::AddParticipant(line.add("Shipping Line"))]).unwrap();
+        propose(&mut cluster, leader, 3, vec![Action::RemoveParticipant(RemoveActor { id: line.id() })]);
+        // A write that is at the worker when the deciding ballot comes is before it, one that waits behind it is after.
+        cluster.submit_by(line.id(), node, 100, put(1, "before"));
+        let ballot = founder.accept_last(&cluster, leader);
+        let together = [(founder.id(), AdapterId::GOVERNANCE, ballot), (line.id(), AdapterId(0), put(2, "after"))];
+        let answers = cluster.requests_at_once(node, &together);
+        assert_eq!(body(&answers[0]).1, r#"{"proposal":2,"status":"Accepted"}"#);
+        assert_eq!(answers[1], Err(Refusal::NotAuthorized));
+        let before = cluster.answer(100).unwrap();
+        assert!(before.txid.seqno < answers[0].as_ref().unwrap().txid.seqno);
+        cluster.run_idle();
+        for node in cluster.nodes() {
+            assert_eq!((cluster.read(node, 1), cluster.read(node, 2)), (Some("before".into()), None));
+        }
     }
 }

@@ -203,6 +203,13 @@ impl Cluster {
         self.events.push_back((node, Event::Requests(vec![request])));
     }
 
+    /// Sends a write of somebody under a token of the caller's choice.
+    pub fn submit_by(&mut self, actor: ActorId, node: NodeId, token: u64, call: Bytes) {
+        let request_id = RequestId([0xff; 16]);
+        let request = ClientRequest { token, actor, request_id, adapter: AdapterId(0), calls: vec![call] };
+        self.events.push_back((node, Event::Requests(vec![request])));
+    }
+
     /// Sends a request of the member's to governance under a token of the caller's choice.
     pub fn submit_governance(&mut self, node: NodeId, token: u64, id: u8, call: Bytes) {
         let (actor, request_id) = (self.member, RequestId([id; 16]));
@@ -250,10 +257,20 @@ impl Cluster {
         actor: ActorId,
         calls: &[(AdapterId, Bytes)],
     ) -> Vec<Result<Answer, Refusal>> {
+        let calls: Vec<_> = calls.iter().map(|(adapter, call)| (actor, *adapter, call.clone())).collect();
+        self.requests_at_once(node, &calls)
+    }
+
+    /// Sends requests of several actors at once, in this order, and waits for all answers.
+    pub fn requests_at_once(
+        &mut self,
+        node: NodeId,
+        calls: &[(ActorId, AdapterId, Bytes)],
+    ) -> Vec<Result<Answer, Refusal>> {
         let tokens: Vec<_> = calls.iter().map(|_| self.next_token()).collect();
-        let request = |(token, (adapter, call)): (&u64, &(AdapterId, Bytes))| ClientRequest {
+        let request = |(token, (actor, adapter, call)): (&u64, &(ActorId, AdapterId, Bytes))| ClientRequest {
             token: *token,
-            actor,
+            actor: *actor,
             request_id: RequestId(u128::from(*token).to_le_bytes()),
             adapter: *adapter,
             calls: vec![call.clone()],

@@ -10,8 +10,8 @@ use crate::house::{Holder, House, ca, leaf, leaf_but};
 use crate::world::{MemoryHost, Network};
 
 /// A network in which an organisation with a CA is a participant, by leaves of one unit.
-fn network_of(house: &House) -> Network {
-    Network::with_actors(1, |genesis| {
+pub fn network_of(nodes: u64, house: &House) -> Network {
+    Network::with_actors(nodes, |genesis| {
         genesis.add_actor(Role::Participant, "House", &house.actor.certificate).unwrap();
         let unit = Set::new([Name::new("gov").unwrap()]).unwrap();
         genesis.constitution.actors.last_mut().unwrap().1.pins = Pins { organizational_unit: unit, ..Pins::default() };
@@ -28,7 +28,7 @@ async fn ask(network: &Network, host: &Arc<MemoryHost>, leaf: &Holder, chain: Ve
 #[tokio::test]
 async fn any_leaf_of_the_actors_is_served_and_every_other_is_told_what_is_wrong_with_it() {
     let house = House::new("house");
-    let network = network_of(&house);
+    let network = network_of(1, &house);
     let host = network.start(1);
     for label in ["clerk", "another clerk"] {
         let clerk = leaf(label, &house.treasury, "gov");

@@ -4,6 +4,7 @@
 #[expect(dead_code, reason = "the unit tests share it, and use more of it")]
 mod house;
 mod identity;
+mod removal;
 mod world;
 
 use bytes::Bytes;

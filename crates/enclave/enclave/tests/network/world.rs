@@ -14,7 +14,7 @@ use synod_enclave::{Enclave, EnclaveError, EnclavePort, Setup};
 use synod_governance::Role;
 use synod_node::Genesis;
 use synod_types::boundary::{ConnectionId, Door, LogRecord, ToEnclave, ToHost};
-use synod_types::{Epoch, NodeId, Time, Untrusted};
+use synod_types::{Epoch, GOVERNANCE_NAME, NodeId, Time, Untrusted};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, WriteHalf, duplex, split};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_rustls::TlsConnector;
@@ -79,7 +79,7 @@ impl Network {
     /// What node `id` is started with.
     pub fn setup(&self, id: u64) -> Setup<Vec<Result<Untrusted<LogRecord>, std::io::Error>>> {
         let (id, key) = &self.slots[id as usize - 1];
-        let names = ["localhost".to_owned()];
+        let names = ["localhost".to_owned(), GOVERNANCE_NAME.to_owned()];
         let certificate = node_certificate(&self.service, *id, key.verifying_key(), &names, VALIDITY).unwrap();
         Setup {
             slot_certificate: certificate.to_pem(),
@@ -123,14 +123,16 @@ impl Network {
         Ok(host)
     }
 
-    fn tls(&self, chain: Vec<CertificateDer<'static>>, key: &ActorKey) -> Arc<ClientConfig> {
+    fn tls(&self, chain: Vec<CertificateDer<'static>>, key: &ActorKey, protocol: &str) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(service_certificate(&self.service, VALIDITY).to_pki()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let key = PrivateKeyDer::from_pem_slice(key.expose_pem().as_bytes()).unwrap();
         let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
         let builder = builder.unwrap().with_root_certificates(roots);
-        Arc::new(builder.with_client_auth_cert(chain, key).unwrap())
+        let mut config = builder.with_client_auth_cert(chain, key).unwrap();
+        config.alpn_protocols = vec![protocol.into()];
+        Arc::new(config)
     }
 
     /// A client of this host, over TLS.
@@ -150,11 +152,26 @@ impl Network {
 
     /// Somebody with this chain of certificates, leaf first, and the leaf's key.
     pub async fn connect_with(&self, chain: Vec<Vec<u8>>, key: &ActorKey, host: &Arc<MemoryHost>) -> Client {
+        Client { tls: self.dial(chain, key, host, ("localhost", "http/1.1")).await, received: Vec::new() }
+    }
+
+    /// The same, for governance.
+    pub async fn connect_to_govern(&self, chain: Vec<Vec<u8>>, key: &ActorKey, host: &Arc<MemoryHost>) -> Client {
+        Client { tls: self.dial(chain, key, host, (GOVERNANCE_NAME, "http/1.1")).await, received: Vec::new() }
+    }
+
+    /// A connection under a server name, to speak this protocol.
+    pub async fn dial(
+        &self,
+        chain: Vec<Vec<u8>>,
+        key: &ActorKey,
+        host: &Arc<MemoryHost>,
+        (name, protocol): (&'static str, &str),
+    ) -> TlsStream<DuplexStream> {
         let (near, far) = duplex(1 << 20);
         host.accept(far);
-        let name = ServerName::try_from("localhost").unwrap();
-        let tls = self.tls(chain.into_iter().map(CertificateDer::from).collect(), key);
-        Client { tls: TlsConnector::from(tls).connect(name, near).await.unwrap(), received: Vec::new() }
+        let tls = self.tls(chain.into_iter().map(CertificateDer::from).collect(), key, protocol);
+        TlsConnector::from(tls).connect(ServerName::try_from(name).unwrap(), near).await.unwrap()
     }
 }
 
@@ -313,6 +330,26 @@ impl Client {
             assert_ne!(size, 0, "the node ended the connection");
             self.received.extend_from_slice(&part[..size]);
         }
+    }
+
+    /// Asks for a stream, and gives the status with which it begins.
+    pub async fn begin_stream(&mut self, path: &str) -> u16 {
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+        let mut part = [0; 12];
+        self.tls.read_exact(&mut part).await.unwrap();
+        str::from_utf8(&part[9..]).unwrap().parse().unwrap()
+    }
+
+    pub async fn post(&mut self, path: &str, body: &[u8]) -> (u16, String, String) {
+        self.send(&format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", body.len())).await;
+        self.tls.write_all(body).await.unwrap();
+        self.tls.flush().await.unwrap();
+        self.answer().await
+    }
+
+    /// Returns once the node has ended the connection, whatever it sends before.
+    pub async fn ended(&mut self) {
+        while matches!(self.tls.read(&mut [0; 1 << 10]).await, Ok(1..)) {}
     }
 
     pub async fn put(&mut self, key: u64, body: &str) -> (u16, String, String) {
