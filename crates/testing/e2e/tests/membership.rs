@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use synod_e2e::{Client, NodeStatus, Sandbox, leader, run, status, synod, wait_until};
+use synod_e2e::{Client, NodeStatus, Sandbox, decide, join_node, leader, run, status, synod, wait_until};
 
 /// Through the command line and the doors that users have: the proposal that `synod node join` prints is submitted as it
 /// is, and no file of another node is touched.
@@ -13,7 +13,7 @@ fn a_node_joins_by_vote_and_leads_and_a_removed_one_says_that_it_is_none_any_mor
     let sandbox = Sandbox::start();
     let first = write(&sandbox, 1, "before it joined");
 
-    let (node_4, proposal) = join(&sandbox, 4);
+    let (node_4, proposal) = join_node(&sandbox, 4, "the-new-node.example.org:7000");
     let configurations: Vec<_> = sandbox.nodes.iter().map(|node| read(&node.dir.join("node.toml"))).collect();
     let mut process = RunningNode::start(&node_4);
     wait_until("the new node says what it waits for", || {
@@ -88,58 +88,6 @@ fn a_node_that_was_removed_while_it_was_away_hears_so_when_it_comes_back() {
     });
 }
 
-/// Makes the directory of node `id`, and gives the file with the proposal that adds it.
-fn join(sandbox: &Sandbox, id: u64) -> (PathBuf, PathBuf) {
-    let dir = sandbox.dir.join(format!("node-{id}"));
-    let path = |path: PathBuf| path.display().to_string();
-    let (own, like) = (path(dir.clone()), path(sandbox.dir.join("node-1")));
-    let owner = path(sandbox.dir.join("members/member-1.crt"));
-    let (ports, number) = (free_ports(), id.to_string());
-    let [client, peer] = ports.map(|port| format!("127.0.0.1:{port}"));
-    let joined = sandbox.synod(&[
-        "node",
-        "join",
-        "--dir",
-        &own,
-        "--like",
-        &like,
-        "--id",
-        &number,
-        "--name",
-        "the-new-node",
-        "--owner",
-        &owner,
-        "--address",
-        "the-new-node.example.org:7000",
-        "--client-address",
-        &client,
-        "--peer-address",
-        &peer,
-        "--add-to",
-        &path(sandbox.network_file.clone()),
-    ]);
-    let proposal = sandbox.dir.join("add.toml");
-    fs::write(&proposal, joined.succeeded().stdout).expect("a file can be written");
-    (dir, proposal)
-}
-
-/// Submits a proposal as member 1, and votes until members have accepted it.
-fn decide(sandbox: &Sandbox, proposal: &Path) {
-    let member = |number: u32| sandbox.dir.join(format!("members/member-{number}")).display().to_string();
-    let file = proposal.display().to_string();
-    let submitted =
-        sandbox.synod(&["proposal", "submit", &file, "--json", "--identity", &member(1)]).succeeded().json();
-    let id = submitted["proposal"].as_u64().expect("a proposal has a number").to_string();
-    for number in 1..=2 {
-        let vote = ["ballot", "submit", &id, "accept", "--json", "--identity", &member(number)];
-        let voted = sandbox.synod(&vote).succeeded().json();
-        if voted["status"] == "Accepted" {
-            return;
-        }
-    }
-    panic!("two of three members are enough: {}", sandbox.synod(&["proposal", "show", &id]).stdout);
-}
-
 /// Kills one leader after the other until `wanted` leads.
 fn lead(sandbox: &Sandbox, wanted: u64) {
     // The others win with even chances: this many times in a row is one case in a thousand million.
@@ -207,12 +155,6 @@ fn copy(from: &Path, to: &Path) {
         let entry = entry.expect("an entry can be read");
         fs::copy(entry.path(), to.join(entry.file_name())).expect("a file can be copied");
     }
-}
-
-/// Two ports that nobody holds, for a moment.
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free"));
-    listeners.map(|listener| listener.local_addr().expect("it has one").port())
 }
 
 /// A node that no sandbox runs. It stops when this is dropped, or when the test's process ends.

@@ -4,9 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use synod_e2e::{Finished, Sandbox, npm_tools};
+use synod_e2e::{Finished, Sandbox, decide, join_node, npm_tools, status, wait_until};
 
 const MESSAGE: &str = "planted-message-7f3a9c51d2";
+const NAME: &str = "planted-actor-5e1d0b77";
+const ADDRESS: &str = "planted-address-c94e.example.org:7000";
+const NOTE: &str = "planted reason of a proposal 20b6";
 const WORD: &[u8; 32] = b"planted-storage-word-0123456789a";
 
 /// Plants a message, a contract's storage word and the participants' names, then searches each file of each
@@ -38,6 +41,53 @@ fn a_planted_message_storage_word_and_actor_name_are_nowhere_the_host_sees() {
             for (what, marker) in &markers {
                 for (form, needle) in forms(marker) {
                     assert!(!contains(&bytes, &needle), "{} holds {what} as {form}", file.display());
+                }
+            }
+        }
+    }
+}
+
+/// Plants an actor's name, a node's address and a proposal's note by governance, then searches as above. Only a network
+/// whose genesis block says that governance is public shows them, and its ledger alone.
+#[test]
+fn what_members_decide_is_nowhere_the_host_sees_unless_the_network_is_public() {
+    for admin in ["sealed", "public"] {
+        let sandbox = Sandbox::with_arguments(&["--record-boundary", "--admin", admin]);
+        let (joining, proposal) = join_node(&sandbox, 4, ADDRESS);
+        let actor = sandbox.dir.join(NAME).display().to_string();
+        sandbox.synod(&["identity", "new", "--name", NAME, "--out", &actor]).succeeded();
+        let added = fs::read_to_string(&proposal).expect("join printed a proposal");
+        let action = "[[action]]\naction = 'add_participant'";
+        let added = format!("{added}\n{action}\nname = '{NAME}'\ncertificate_file = '{NAME}.crt'\n");
+        let note = format!("note = '{NOTE}'\n");
+        let lines = added.lines().filter(|line| !line.starts_with("note"));
+        fs::write(&proposal, lines.fold(note, |text, line| text + line + "\n")).expect("a file can be written");
+        decide(&sandbox, &proposal);
+        let constitution = sandbox.synod(&["constitution", "show"]).succeeded().stdout;
+        assert!(constitution.contains(NAME) && constitution.contains(ADDRESS), "{constitution}");
+        let shown = sandbox.synod(&["proposal", "show", "1"]).succeeded().stdout;
+        assert!(shown.contains(NOTE), "{shown}");
+        wait_until("every running node has it", || {
+            let nodes: Vec<_> = status(&sandbox).into_iter().filter(|node| node.id != 4).collect();
+            nodes.iter().all(|node| node.committed.is_some() && node.committed == nodes[0].last).then_some(())
+        });
+
+        let stopped = sandbox.stop();
+        for dir in stopped.nodes.iter().map(|node| &node.dir).chain([&joining]) {
+            for file in files_below(dir) {
+                let bytes = fs::read(&file).expect("a node's file is readable");
+                // The recording shows what goes into the ledger, too, but nothing of what clients and nodes say.
+                let is_ledger = dir != &joining && file.extension().is_some_and(|ending| ending == "chunk");
+                let is_recording = file.ends_with("boundary");
+                for marker in [NAME, ADDRESS, NOTE].map(str::as_bytes) {
+                    let found = forms(marker).into_iter().find(|(_, needle)| contains(&bytes, needle));
+                    let found = found.map(|(form, _)| form);
+                    let text = String::from_utf8_lossy(marker);
+                    match (admin, is_ledger, is_recording) {
+                        ("public", true, _) => assert_eq!(found, Some("plain bytes"), "{} {text}", file.display()),
+                        ("public", _, true) => {}
+                        _ => assert_eq!(found, None, "{} holds {text}", file.display()),
+                    }
                 }
             }
         }
