@@ -164,6 +164,8 @@ votes open "$one"
 refused AlreadyVoted "$one" ballot submit "$id" accept
 votes accepted "$two"
 refused ProposalClosed "$three" ballot submit "$id" reject
+printf 'what everybody was told of it:\n'
+as "$three" gov watch --after 0 --once 5
 names "$delta"
 
 chapter 'From a majority to three of four: decided by a majority, the policy in force'

@@ -37,7 +37,9 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    pub(super) const fn new(client: Client, after: Option<String>) -> Self {
+    pub(super) fn new(client: Client, after: Option<String>) -> Self {
+        // It goes into a header: nothing that would end one.
+        let after = after.map(|id| id.chars().filter(char::is_ascii_graphic).collect());
         Self { client, after, place: 0, open: None }
     }
 

@@ -289,7 +289,7 @@ pub struct GovWatchArgs {
     #[command(flatten)]
     pub govern: GovernArgs,
     /// Begin with what was missed since this transaction, or since the event with this id; 0 begins at the beginning.
-    #[arg(long, value_name = "TXID")]
+    #[arg(long, value_name = "TXID", value_parser = event_id)]
     pub after: Option<String>,
     /// End after this many events.
     #[arg(long, value_name = "COUNT")]
@@ -337,6 +337,16 @@ pub struct IdentityNewArgs {
 pub struct IdentityShowArgs {
     /// The certificate, PEM; without .crt at its end, as --identity takes it.
     pub path: PathBuf,
+}
+
+/// Reads 0, 2.14, 2.14/3.
+fn event_id(text: &str) -> Result<String, String> {
+    let txid = match text.split_once('/') {
+        Some((txid, place)) => place.parse::<u32>().is_ok().then_some(txid),
+        None => Some(text),
+    };
+    let is_id = text == "0" || txid.is_some_and(|txid| txid.parse::<synod_types::TxId>().is_ok());
+    if is_id { Ok(text.to_owned()) } else { Err("0, a transaction as in 2.14, or an event as in 2.14/1".into()) }
 }
 
 /// Reads 90s, 30m, 12h, 7d.
@@ -404,6 +414,16 @@ Examples:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_named_by_its_transaction_and_its_place() {
+        for text in ["0", "2.14", "2.14/3"] {
+            assert_eq!(event_id(text).as_deref(), Ok(text));
+        }
+        for text in ["", "1", "2.14/", "2.14/x", "/1", "2.14\r\nx", "0/1"] {
+            assert!(event_id(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_duration_is_a_number_and_a_unit() {

@@ -1,0 +1,10 @@
+//! Members govern a network of real processes, by the commands of `synod` alone.
+
+#![allow(clippy::unwrap_used)]
+
+mod certificates;
+mod identities;
+mod refusals;
+mod replays;
+mod story;
+mod world;
