@@ -9,7 +9,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SignatureAlgorithm,
 };
-use synod_types::{NodeId, Time};
+use synod_types::{GOVERNANCE_NAME, NodeId, Time};
 
 use crate::certificate::Certificate;
 use crate::sign::{ActorKey, Purpose, ServiceKey, SigningKey};
@@ -39,7 +39,7 @@ pub fn service_certificate(key: &ServiceKey, validity: Validity) -> Certificate 
 }
 
 /// The certificate of a node, signed by the service; it names the slot as [`crate::slot`] reads it. `names` are the
-/// DNS names and addresses at which clients reach it.
+/// DNS names and addresses at which clients reach it; every node has the name of governance besides.
 ///
 /// # Errors
 /// If a name is neither.
@@ -52,6 +52,8 @@ pub fn node_certificate(
 ) -> Result<Certificate, NameRefused> {
     let mut params = leaf(&format!("Synod node {node}"), validity);
     params.subject_alt_names = CertificateParams::new(names).map_err(|_| NameRefused)?.subject_alt_names;
+    let governance = GOVERNANCE_NAME.try_into().expect("digits and letters of ASCII");
+    params.subject_alt_names.push(SanType::DnsName(governance));
     let slot = slot_name(node).try_into().expect("digits and letters of ASCII");
     params.subject_alt_names.push(SanType::URI(slot));
     Ok(signed(&params, key, &authority(SERVICE_NAME, validity), service))

@@ -14,7 +14,7 @@ use synod_enclave::{Enclave, EnclaveError, EnclavePort, Setup};
 use synod_governance::Role;
 use synod_node::Genesis;
 use synod_types::boundary::{ConnectionId, Door, LogRecord, ToEnclave, ToHost};
-use synod_types::{Epoch, GOVERNANCE_NAME, NodeId, Time, Untrusted};
+use synod_types::{Epoch, GOVERNANCE_NAME, NodeId, Time, TxId, Untrusted};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, WriteHalf, duplex, split};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_rustls::TlsConnector;
@@ -40,8 +40,11 @@ pub struct MemoryHost {
     /// Where the bytes of each connection go.
     outlets: Mutex<HashMap<ConnectionId, Outlet>>,
     log: Mutex<Vec<LogRecord>>,
+    vote: Mutex<Option<Bytes>>,
     pub seen: Mutex<Vec<u8>>,
     pub stopped: Mutex<Option<String>>,
+    /// The governance transactions that the enclave has told of.
+    pub governed: Mutex<Vec<(NodeId, TxId)>>,
     hosts: Arc<Mutex<HashMap<NodeId, Arc<MemoryHost>>>>,
     last_accepted: Mutex<u64>,
 }
@@ -79,7 +82,7 @@ impl Network {
     /// What node `id` is started with.
     pub fn setup(&self, id: u64) -> Setup<Vec<Result<Untrusted<LogRecord>, std::io::Error>>> {
         let (id, key) = &self.slots[id as usize - 1];
-        let names = ["localhost".to_owned(), GOVERNANCE_NAME.to_owned()];
+        let names = ["localhost".to_owned()];
         let certificate = node_certificate(&self.service, *id, key.verifying_key(), &names, VALIDITY).unwrap();
         Setup {
             slot_certificate: certificate.to_pem(),
@@ -106,9 +109,11 @@ impl Network {
             enclave: Mutex::default(),
             early: Mutex::default(),
             outlets: Mutex::default(),
-            log: Mutex::new(vec![self.genesis.clone()]),
+            log: Mutex::new(setup.records.iter().flatten().cloned().map(open).collect()),
+            vote: Mutex::new(setup.vote.clone().map(open)),
             seen: Mutex::default(),
             stopped: Mutex::default(),
+            governed: Mutex::default(),
             hosts: Arc::clone(&self.hosts),
             last_accepted: Mutex::default(),
         });
@@ -235,7 +240,8 @@ impl MemoryHost {
                 }
                 self.send(ToEnclave::Written { connection, size });
             }
-            ToHost::Consumed { .. } | ToHost::GovernanceHappened { .. } => {}
+            ToHost::Consumed { .. } => {}
+            ToHost::GovernanceHappened { node, txid } => self.governed.lock().unwrap().push((node, txid)),
             ToHost::Close { connection } => {
                 if let Some(Outlet::Host(host, far)) = self.outlets.lock().unwrap().remove(&connection) {
                     host.send(ToEnclave::Closed { connection: far });
@@ -246,6 +252,9 @@ impl MemoryHost {
                 let mut log = self.log.lock().unwrap();
                 if let Some(from) = append.truncate_from {
                     log.retain(|record| record.index < from);
+                }
+                if append.vote.is_some() {
+                    self.vote.lock().unwrap().clone_from(&append.vote);
                 }
                 let mut seen = self.seen.lock().unwrap();
                 append.vote.iter().for_each(|vote| seen.extend_from_slice(vote));
@@ -290,6 +299,12 @@ impl MemoryHost {
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    }
+
+    /// Has what lies on this disk be what an enclave begins with.
+    pub fn put_disk_into(&self, setup: &mut Setup<Vec<Result<Untrusted<LogRecord>, std::io::Error>>>) {
+        setup.records = self.log.lock().unwrap().iter().cloned().map(Untrusted::new).map(Ok).collect();
+        setup.vote = self.vote.lock().unwrap().clone().map(Untrusted::new);
     }
 
     /// Whether the host saw these bytes.
@@ -352,6 +367,17 @@ impl Client {
         while matches!(self.tls.read(&mut [0; 1 << 10]).await, Ok(1..)) {}
     }
 
+    /// Reads until all of this has come, and takes what came.
+    pub async fn read_until(&mut self, end: &str) -> String {
+        while !self.received.windows(end.len()).any(|window| window == end.as_bytes()) {
+            let mut part = vec![0; 1 << 16];
+            let size = self.tls.read(&mut part).await.unwrap();
+            assert_ne!(size, 0, "the node ended the connection: {}", String::from_utf8_lossy(&self.received));
+            self.received.extend_from_slice(&part[..size]);
+        }
+        String::from_utf8(std::mem::take(&mut self.received)).unwrap()
+    }
+
     pub async fn put(&mut self, key: u64, body: &str) -> (u16, String, String) {
         self.send(&put(key, body)).await;
         self.answer().await
@@ -377,4 +403,8 @@ impl Client {
 
 pub fn put(key: u64, body: &str) -> String {
     format!("PUT /app/log/{key} HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+fn open<T>(bytes: Untrusted<T>) -> T {
+    bytes.check(Ok::<T, std::convert::Infallible>).unwrap()
 }
