@@ -124,10 +124,15 @@ impl Node {
         }
     }
 
+    /// Whether the node list names `node`, as committed or at the end of the log.
+    pub(crate) fn is_listed(&self, node: NodeId) -> bool {
+        let is_listed = |position: &Position| position.tip.signers.keys().node(node).is_some();
+        is_listed(self.chain.committed()) || is_listed(self.chain.last())
+    }
+
     /// Whether members have removed `node`, by a decision that stands.
     pub(crate) fn was_removed(&self, node: NodeId) -> bool {
-        let is_listed = |position: &Position| position.tip.signers.keys().node(node).is_some();
-        !is_listed(self.chain.committed()) && !is_listed(self.chain.last()) && self.seals.had_slot(node)
+        !self.is_listed(node) && self.seals.had_slot(node)
     }
 
     /// Whether members have removed `node`, and consensus has left it out as well.

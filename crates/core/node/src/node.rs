@@ -261,6 +261,9 @@ impl Node {
             return;
         }
         match message {
+            // A node that no list names here may have joined since, and lead. Who speaks for clients and sends a node
+            // away is one that members have let in.
+            PeerMessage::Forward(_) | PeerMessage::Removed if !self.is_listed(from) => {}
             PeerMessage::Consensus(bytes) => self.on_consensus_message(now, from, Untrusted::new(bytes)),
             PeerMessage::Forward(requests) => requests.into_iter().for_each(|request| {
                 self.admit(now, Origin::Peer(from, request.token), request);

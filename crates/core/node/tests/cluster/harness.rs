@@ -14,7 +14,7 @@ use synod_node::{
     StartError, Status, StopReason,
 };
 use synod_types::boundary::{Append, LedgerRange, LogRecord};
-use synod_types::{ActorId, AdapterId, Epoch, NodeId, RequestId, Time, TxId, Untrusted};
+use synod_types::{ActorId, AdapterId, Encode, Encoder, Epoch, NodeId, RequestId, Time, TxId, Untrusted};
 use synod_worker::{ActorFacts, ActorKind, AdapterKit, Method, Plan, Request, Worker};
 
 /// One node with its worker and its disk.
@@ -215,6 +215,22 @@ impl Cluster {
         let (actor, request_id) = (self.member, RequestId([id; 16]));
         let request = ClientRequest { token, actor, request_id, adapter: AdapterId::GOVERNANCE, calls: vec![call] };
         self.events.push_back((node, Event::Requests(vec![request])));
+    }
+
+    /// Has `node` hear a message that `from` never sent.
+    pub fn tell(&mut self, node: NodeId, from: NodeId, message: Vec<u8>) {
+        let bytes = Untrusted::new(Bytes::from(message));
+        self.events.push_back((node, Event::PeerMessage { from, bytes }));
+    }
+
+    /// A write of the member's as one node forwards it to another.
+    pub fn forwarded(&self, id: u8, call: Bytes) -> Vec<u8> {
+        let (actor, request_id) = (self.member, RequestId([id; 16]));
+        let request = ClientRequest { token: 7, actor, request_id, adapter: AdapterId(0), calls: vec![call] };
+        let mut out = Encoder::default();
+        1u8.encode(&mut out);
+        out.list(&[request]);
+        out.finish()
     }
 
     pub fn answer(&mut self, token: u64) -> Result<Answer, Refusal> {

@@ -481,3 +481,24 @@ fn a_network_of_one_node_moves_to_another_one() {
     cluster.restart_all_running();
     check(&mut cluster, &[2], 3);
 }
+
+/// What a channel lets through may come from a node that has joined since, or from nobody that members know.
+#[test]
+fn a_node_that_is_not_listed_speaks_for_no_client_and_sends_nobody_away() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.run_until_leader();
+    let (member, stranger) = (others(&cluster, &[leader])[0], NodeId(9));
+    let (gone, from) = (vec![6], [(stranger, 1, None), (member, 2, Some("in its name".to_owned()))]);
+    for (from, key, expected) in from {
+        let message = cluster.forwarded(key, put(u64::from(key), "in its name"));
+        cluster.tell(leader, from, message);
+        cluster.run_for(std::time::Duration::from_secs(1));
+        assert_eq!(cluster.read(leader, u64::from(key)), expected, "forwarded by node {from}");
+    }
+    cluster.tell(member, stranger, gone.clone());
+    cluster.run_idle();
+    assert_eq!(cluster.status(member).role, Role::Follower);
+    cluster.tell(member, leader, gone);
+    cluster.run_idle();
+    assert_eq!(cluster.status(member).role, Role::Removed);
+}
