@@ -25,7 +25,6 @@ mod connection;
 mod disk;
 mod doors;
 mod error;
-mod hello;
 mod host;
 mod ledger;
 mod network;

@@ -9,8 +9,18 @@ use synod_e2e::{Sandbox, run, synod};
 
 #[test]
 fn the_commands_of_the_readme_and_the_tutorial_work() {
+    // One after the other in one network: each begins where a reader of both would be.
+    run_commands_of(&["README.md", "docs/src/start/tutorial.md"]);
+}
+
+#[test]
+fn the_commands_of_the_guide_for_members_work() {
+    run_commands_of(&["docs/src/guides/governance.md"]);
+}
+
+fn run_commands_of(documents: &[&str]) {
     let sandbox = Sandbox::start();
-    for document in ["README.md", "docs/src/start/tutorial.md"] {
+    for document in documents {
         let commands = marked_commands(&read(document));
         assert!(!commands.is_empty(), "{document} marks the commands that run in a sandbox");
         for command in commands {
