@@ -3,7 +3,8 @@
 //! Anyone may connect, and is asked who they are only by the enclave, over TLS. Until then a stranger
 //! holds a place. So that strangers cannot take all of them:
 //!
-//! - at the door of clients, one address has no more than a share;
+//! - at the door of clients, one address has no more than a share; a few places beyond all these are for connections
+//!   that turn out to be for governance, so that applications cannot take the last place of those who decide;
 //! - at the door of peers, the addresses that `node.toml` lists have places of their own, for each node
 //!   listed there, and all others share a few: a node that comes from an address which is not listed
 //!   (behind a gateway that translates addresses) still gets in while there is no attack.
@@ -20,6 +21,7 @@ use synod_types::boundary::Door;
 #[derive(Debug)]
 pub struct Doors {
     clients: Room,
+    governance: Room,
     peers: Room,
     strangers: Room,
     /// Where the nodes that `node.toml` lists are, as far as it is known.
@@ -48,6 +50,8 @@ pub struct Refused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Client,
+    /// Of a client for whom there was no other.
+    Governance,
     Peer,
     Stranger,
 }
@@ -66,6 +70,7 @@ impl Doors {
     pub fn new(clients_max: usize, share_max: usize) -> Self {
         Self {
             clients: Room::new(clients_max, share_max),
+            governance: Room::new(GOVERNANCE_MAX, GOVERNANCE_SHARE_MAX),
             // Bounded by what is listed: each node has its own share.
             peers: Room::new(usize::MAX, PEER_SHARE_MAX),
             strangers: Room::new(PEER_STRANGERS_MAX, PEER_SHARE_MAX),
@@ -84,7 +89,8 @@ impl Doors {
         self.listed.retain(|node, _| known(*node));
     }
 
-    /// Gives a place at `door` to a connection from `remote`, if there is one.
+    /// Gives a place at `door` to a connection from `remote`, if there is one. It may be
+    /// [for governance only](Place::is_for_governance).
     pub fn enter(&mut self, door: Door, remote: SocketAddr) -> Option<Place> {
         let address = remote.ip().to_canonical();
         let nodes = self.listed.values().filter(|addresses| addresses.contains(&address)).count();
@@ -96,12 +102,23 @@ impl Doors {
         if self.room(place.kind).enter(place.origin, nodes.max(1)) {
             return Some(place);
         }
+        let kept = Place { kind: Kind::Governance, ..place };
+        if door == Door::Client && self.governance.enter(kept.origin, 1) {
+            return Some(kept);
+        }
         match door {
             Door::Client => self.refused.clients += 1,
             Door::Peer => self.refused.peers += 1,
         }
         self.refused.last = Some(address);
         None
+    }
+
+    /// Takes back a place for governance of a connection that is for something else.
+    pub fn turn_away(&mut self, place: Place) {
+        self.leave(place);
+        self.refused.clients += 1;
+        self.refused.last = Some(place.origin);
     }
 
     /// Takes a place back.
@@ -118,9 +135,17 @@ impl Doors {
     const fn room(&mut self, kind: Kind) -> &mut Room {
         match kind {
             Kind::Client => &mut self.clients,
+            Kind::Governance => &mut self.governance,
             Kind::Peer => &mut self.peers,
             Kind::Stranger => &mut self.strangers,
         }
+    }
+}
+
+impl Place {
+    /// Whether it is kept for connections for governance.
+    pub fn is_for_governance(&self) -> bool {
+        self.kind == Kind::Governance
     }
 }
 
@@ -160,6 +185,12 @@ fn origin(address: IpAddr) -> IpAddr {
 /// The first 64 bits: what one customer is given at least (RFC 6177, section 2).
 const IPV6_NETWORK: u128 = u128::MAX << 64;
 
+/// How many places at the door of clients are kept for governance: some for each organisation of a large network.
+const GOVERNANCE_MAX: usize = 256;
+
+/// How many of them one address may have.
+const GOVERNANCE_SHARE_MAX: usize = 8;
+
 /// The most connections at the peer door from one address, for each node listed there: each node needs one, and may
 /// leave some half-open behind.
 const PEER_SHARE_MAX: usize = 8;
@@ -178,7 +209,8 @@ mod tests {
 
     /// How many of a thousand get in, one for each address that `address` gives.
     fn entered(doors: &mut Doors, door: Door, address: impl Fn(usize) -> String) -> usize {
-        (0..1_000).filter(|number| enter(doors, door, &address(*number)).is_some()).count()
+        let place = |number| enter(doors, door, &address(number));
+        (0..1_000).map(place).filter(|place| place.is_some_and(|place| !place.is_for_governance())).count()
     }
 
     #[test]
@@ -197,14 +229,31 @@ mod tests {
     }
 
     #[test]
+    fn places_for_governance_are_given_when_all_others_are_taken() {
+        let mut doors = Doors::new(3, 2);
+        let kinds = |doors: &mut Doors, address: &str, count: usize| -> Vec<_> {
+            (0..count).map(|_| enter(doors, Door::Client, address).map(|place| place.is_for_governance())).collect()
+        };
+        assert_eq!(kinds(&mut doors, "192.0.2.1", 3), [Some(false), Some(false), Some(true)]);
+        assert_eq!(kinds(&mut doors, "192.0.2.2", 2), [Some(false), Some(true)]);
+        assert_eq!(kinds(&mut doors, "192.0.2.1", GOVERNANCE_SHARE_MAX).last(), Some(&None));
+        let place = enter(&mut doors, Door::Client, "192.0.2.3").unwrap();
+        doors.turn_away(place);
+        assert_eq!(doors.take_refused().unwrap().last, Some("192.0.2.3".parse().unwrap()));
+        // All places of all kinds, and no more.
+        entered(&mut doors, Door::Client, |n| format!("198.51.{}.{}", n / 250, n % 250));
+        assert_eq!((doors.clients.count, doors.governance.count), (3, GOVERNANCE_MAX));
+    }
+
+    #[test]
     fn a_place_comes_back_to_its_address() {
         let mut doors = Doors::new(10, 1);
         let place = enter(&mut doors, Door::Client, "192.0.2.1").unwrap();
-        assert_eq!(enter(&mut doors, Door::Client, "192.0.2.1"), None);
+        assert!(enter(&mut doors, Door::Client, "192.0.2.1").unwrap().is_for_governance());
         let other = enter(&mut doors, Door::Client, "192.0.2.2").unwrap();
         doors.leave(place);
-        assert_eq!(enter(&mut doors, Door::Client, "192.0.2.2"), None);
-        assert!(enter(&mut doors, Door::Client, "192.0.2.1").is_some());
+        assert!(enter(&mut doors, Door::Client, "192.0.2.2").unwrap().is_for_governance());
+        assert!(!enter(&mut doors, Door::Client, "192.0.2.1").unwrap().is_for_governance());
         doors.leave(other);
         assert_eq!(doors.clients.by_origin.len(), 1, "nothing is kept of who has left");
     }
@@ -255,7 +304,8 @@ mod tests {
         let mut doors = Doors::new(1, 1);
         assert_eq!(doors.take_refused(), None);
         assert_eq!(entered(&mut doors, Door::Client, |_| "192.0.2.1".into()), 1);
-        let expected = Refused { clients: 999, peers: 0, last: Some("192.0.2.1".parse().unwrap()) };
+        let expected =
+            Refused { clients: 999 - GOVERNANCE_SHARE_MAX as u64, peers: 0, last: Some("192.0.2.1".parse().unwrap()) };
         assert_eq!(doors.take_refused(), Some(expected));
         assert_eq!(doors.take_refused(), None);
     }

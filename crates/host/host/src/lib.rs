@@ -25,6 +25,7 @@ mod connection;
 mod disk;
 mod doors;
 mod error;
+mod hello;
 mod host;
 mod ledger;
 mod network;

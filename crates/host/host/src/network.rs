@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use synod_types::NodeId;
 use synod_types::boundary::{ConnectionId, Door, ToEnclave, ToHost};
+use synod_types::{GOVERNANCE_NAME, NodeId};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::connection::{Activity, Command, Pump, Stage};
 use crate::doors::{Doors, Place};
+use crate::hello::{HELLO_BYTES_MAX, asks_for};
 use crate::peer_book::{PeerBook, Seen};
 use crate::{HostError, NodeConfig};
 
@@ -84,6 +85,23 @@ impl Network {
     fn accepted(&self, stream: TcpStream, remote: SocketAddr, door: Door) {
         // One that is turned away is counted there, and closed as the stream is dropped.
         let Some(place) = self.table().doors.enter(door, remote) else { return };
+        if place.is_for_governance() {
+            tokio::spawn(self.clone().accepted_for_governance(stream, place));
+        } else {
+            self.begin(stream, place, door);
+        }
+    }
+
+    /// Goes on with a connection once it has shown that it is for governance; others are closed.
+    async fn accepted_for_governance(self, stream: TcpStream, place: Place) {
+        if timeout(HELLO_TIME_MAX, is_for_governance(&stream)).await.unwrap_or(false) {
+            self.begin(stream, place, Door::Client);
+        } else {
+            self.table().doors.turn_away(place);
+        }
+    }
+
+    fn begin(&self, stream: TcpStream, place: Place, door: Door) {
         let connection = ConnectionId(self.shared.next_id.fetch_add(2, Ordering::Relaxed));
         let commands = self.enter(connection, Some((door, place)));
         (self.shared.sink)(ToEnclave::Accepted { connection, door });
@@ -261,6 +279,19 @@ impl Entry {
     }
 }
 
+/// Whether the first bytes that come ask for governance. They are left where they are.
+async fn is_for_governance(stream: &TcpStream) -> bool {
+    let mut hello = vec![0; HELLO_BYTES_MAX];
+    while let Ok(size @ 1..) = stream.peek(&mut hello).await {
+        if let Some(asks) = asks_for(&hello[..size], GOVERNANCE_NAME) {
+            return asks;
+        }
+        // What has come stays readable, so that there is nothing to wait for but time.
+        sleep(PEEK_AGAIN_AFTER).await;
+    }
+    false
+}
+
 /// Takes a port now, so that a wrong address fails at start.
 pub fn listen(address: &str) -> Result<StdListener, HostError> {
     let refused = |source| HostError::AddressNotAvailable { address: address.into(), source };
@@ -279,6 +310,12 @@ const STALL_TICKS_MAX: u64 = 30;
 /// How long the other side may take to end a connection once everything is sent. It only has to notice; and a stranger
 /// holds a place meanwhile.
 const LINGER_TICKS_MAX: u64 = 5;
+
+/// How long a connection may take to show that it is for governance: a client speaks first in TLS.
+const HELLO_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How long to wait for the rest of a first message that has come in part.
+const PEEK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// How often it is told how many connections were turned away.
 const REFUSED_TOLD_EVERY_TICKS: u64 = 60;

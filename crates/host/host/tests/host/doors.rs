@@ -28,15 +28,39 @@ fn connections_above_the_limit_are_closed_on_arrival_and_the_others_served() {
 fn one_address_takes_only_its_share_of_the_places() {
     let world = start("connections_max = 300\nconnections_per_address_max = 100\n");
     let mut here: Vec<_> = (0..100).map(|_| world.connect()).collect();
-    for _ in 0..100 {
-        assert!(is_ended(&mut TcpStream::connect(world.clients).unwrap()));
-    }
+    let mut more: Vec<_> = (0..100).map(|_| TcpStream::connect(world.clients).unwrap()).collect();
+    assert!(more.iter_mut().all(is_ended));
     // All of 127.0.0.0/8 is this machine: another address of it has a share of its own.
     let there: Vec<_> = (0..100).map(|_| world.connect_from([127, 0, 0, 2])).collect();
     let (client, connection) = &mut here[0];
     client.write_all(b"still here").unwrap();
     assert_eq!(world.received(*connection, 10), b"still here");
     drop(there);
+}
+
+/// A ClientHello of TLS that asks for a server name and has nothing else in it.
+fn hello(name: &str) -> Vec<u8> {
+    let sized = |content: &[u8]| [&(content.len() as u16).to_be_bytes(), content].concat();
+    let entry = [&[0][..], &sized(name.as_bytes())].concat();
+    let extensions = [&[0, 0][..], &sized(&sized(&entry))].concat();
+    let body = [&[3, 3][..], &[7; 32], &[0], &sized(&[0x13, 1]), &[1, 0], &sized(&extensions)].concat();
+    [&[22, 3, 1][..], &sized(&[&[1, 0][..], &sized(&body)].concat())].concat()
+}
+
+#[test]
+fn a_connection_for_governance_gets_in_when_applications_hold_every_place() {
+    let world = start("connections_max = 2\n");
+    let _applications = [world.connect(), world.connect()];
+    let mut another = TcpStream::connect(world.clients).unwrap();
+    another.write_all(&hello("node.example.org")).unwrap();
+    assert!(is_ended(&mut another));
+
+    let (bytes, mut member) = (hello(synod_types::GOVERNANCE_NAME), TcpStream::connect(world.clients).unwrap());
+    let (first, rest) = bytes.split_at(20);
+    member.write_all(first).unwrap();
+    member.write_all(rest).unwrap();
+    let ToEnclave::Accepted { connection, door: Door::Client } = world.next() else { panic!("it was not let in") };
+    assert_eq!(world.received(connection, bytes.len()), bytes);
 }
 
 #[test]
