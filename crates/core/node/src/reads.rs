@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use synod_types::boundary::{LedgerRange, LogRecord, Ticket};
-use synod_types::{LogIndex, Time, TxId, Untrusted};
+use synod_types::{AdapterId, LogIndex, Time, TxId, Untrusted};
 
 use crate::event::{Action, Refusal};
 use crate::inbox::{PATIENCE, Waiting};
@@ -89,7 +89,7 @@ pub enum Whose {
 /// together they take at most 128 MiB.
 pub const CLIENT_READS_AT_ONCE_MAX: usize = 4;
 
-/// The most reads of clients that wait to begin: a second of opening ordinary blocks.
+/// The most reads of clients that wait to begin, but for answers of governance: a second of opening ordinary blocks.
 pub const CLIENT_READS_WAITING_MAX: usize = 1_024;
 
 /// The most linearizable reads that wait at once: each round trip to the leader answers all that came before it.
@@ -107,11 +107,17 @@ impl Reads {
         Action::ReadLedger { ticket, range: LedgerRange::Indexes { from, to, bytes_max: PEER_READ_BYTES_MAX } }
     }
 
-    /// Takes in a client's read.
+    /// Takes in a client's read. One for the answer of governance comes next: it has its room in the inbox.
     ///
     /// # Errors
     /// The read, if too many wait already.
     pub fn ask(&mut self, read: ClientRead) -> Result<(), ClientRead> {
+        if let Purpose::Retry { waiting, .. } = &read.purpose
+            && waiting.request.adapter == AdapterId::GOVERNANCE
+        {
+            self.waiting.push_front(read);
+            return Ok(());
+        }
         if self.waiting.len() >= CLIENT_READS_WAITING_MAX {
             return Err(read);
         }

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use synod_governance::{Action, Event, RemoveActor};
 use synod_kv::State;
 use synod_ledger::{AdminRecord, BlockKind, GovernancePublic, OpenRefused, SealedBlock, open_admin};
-use synod_node::{Answer, Audit, AuditRefused, Governed, Refusal, WAITING_BYTES_MAX};
+use synod_node::{
+    Answer, Audit, AuditRefused, CLIENT_READS_AT_ONCE_MAX, CLIENT_READS_WAITING_MAX, Governed, Query, Refusal,
+    WAITING_BYTES_MAX,
+};
 use synod_types::limits::REQUEST_BODY_BYTES_MAX;
 use synod_types::{AdapterId, Decode, Encode};
 
@@ -212,6 +215,20 @@ fn every_node_tells_what_governance_did_before_it_answers_and_again_when_it_repl
     for node in cluster.nodes() {
         assert_eq!(facts(&cluster, node), expected, "node {node} after a restart");
     }
+}
+
+#[test]
+fn a_retry_of_a_governance_request_is_answered_though_every_place_for_reads_is_taken() {
+    let mut cluster = Cluster::new(1);
+    let leader = cluster.run_until_leader();
+    let founder = founder_of(&cluster);
+    let line = Organisation::new("Shipping Line", 7);
+    let add = vec![Action::AddParticipant(line.add("Shipping Line"))];
+    let proposal = founder.propose(network(&cluster, leader), 1, add);
+    let first = cluster.govern(leader, founder.id(), 1, proposal.clone()).unwrap();
+    let receipts = vec![Query::Receipt(first.txid); CLIENT_READS_AT_ONCE_MAX + CLIENT_READS_WAITING_MAX];
+    cluster.ask_many(leader, &receipts);
+    assert_eq!(cluster.govern(leader, founder.id(), 1, proposal), Ok(first));
 }
 
 #[test]
