@@ -126,21 +126,13 @@ impl Node {
         assert_eq!((record.index, record.view), expected, "entries commit in order");
         match position.record.kind {
             EntryKind::Block => self.kept.committed(position.record.index),
-            EntryKind::Configuration => self.keep_committed(position.record.index),
+            EntryKind::Configuration => self.on_changed(&position.record),
             EntryKind::Engine => {}
         }
         if position.record.count > 0 {
             self.commit_block(&position);
         }
         self.answer_read_indexes();
-    }
-
-    /// Files that a change of the configuration is committed.
-    fn keep_committed(&mut self, index: LogIndex) {
-        self.kept.committed = index;
-        let vote = Some(self.seals.seal_vote(&self.kept));
-        let (ticket, records) = (self.synced.last_ticket(), Vec::new());
-        self.actions.push_back(Action::Append(boundary::Append { ticket, truncate_from: None, records, vote }));
     }
 
     pub(crate) fn commit_block(&mut self, position: &Position) {

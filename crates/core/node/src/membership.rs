@@ -19,11 +19,12 @@
 use std::collections::BTreeSet;
 
 use synod_consensus::{Consensus, PeerProgress};
-use synod_types::{ConfigurationChange, ConfigurationStep, LogIndex, NodeId, Time};
+use synod_types::boundary::{Append, LogRecord};
+use synod_types::{ConfigurationChange, ConfigurationStep, Decode, LogIndex, NodeId, Time};
 
 use crate::chain::Position;
 use crate::clients::HANDOVER_PATIENCE;
-use crate::event::{Refusal, StopReason};
+use crate::event::{Action, Refusal, StopReason};
 use crate::node::{Engine, Node};
 use crate::peer::PeerMessage;
 use crate::resume::Circle;
@@ -148,6 +149,19 @@ impl Node {
             self.send(node, &PeerMessage::Removed);
         }
         has_left
+    }
+
+    /// A change of the configuration is committed: that is filed, and whoever is left out is told. It may have been a node
+    /// that nobody could reach, and that knows nothing.
+    pub(crate) fn on_changed(&mut self, record: &LogRecord) {
+        self.kept.committed = record.index;
+        let vote = Some(self.seals.seal_vote(&self.kept));
+        let (ticket, records) = (self.synced.last_ticket(), Vec::new());
+        self.actions.push_back(Action::Append(Append { ticket, truncate_from: None, records, vote }));
+        let change = ConfigurationChange::from_bytes(&record.payload).expect("it was checked when it was appended");
+        if change.node != self.id {
+            self.tell_if_removed(change.node);
+        }
     }
 
     fn leave_if_removed(&mut self) {

@@ -238,6 +238,9 @@ impl Node {
 
     fn on_peer_connected(&mut self, peer: NodeId) {
         self.inbox.recall_from(peer);
+        if self.tell_if_removed(peer) {
+            return;
+        }
         // First of all on a new channel, so that the peer has seen nothing yet of this node's present life.
         if self.latecomers.as_ref().is_none_or(|latecomers| latecomers.includes(peer)) {
             self.send(peer, &PeerMessage::Resume);

@@ -403,6 +403,11 @@ impl Cluster {
         self.blocked.insert((from, to));
     }
 
+    /// Lets everything through again, over the channels that there were.
+    pub fn unpart(&mut self) {
+        self.blocked.clear();
+    }
+
     /// Lets everything through again, over new channels.
     pub fn join(&mut self) {
         for (from, to) in std::mem::take(&mut self.blocked) {

@@ -318,6 +318,28 @@ fn a_newcomer_that_is_never_there_stalls_nobody_and_is_replaced() {
     run_until_removed(&mut cluster, NodeId(4));
 }
 
+/// It runs, and nothing reached it from the time before it was let in to that after it was removed.
+#[test]
+fn a_node_that_slept_through_its_membership_is_told_that_it_is_over() {
+    for is_cut_off in [true, false] {
+        let mut cluster = Cluster::new(3);
+        let leader = cluster.run_until_leader();
+        let (add, node) = (newcomer(&mut cluster, 4), NodeId(4));
+        cluster.start(node);
+        cluster.run_idle();
+        cluster.part(&[node], &[1, 2, 3].map(NodeId));
+        decided(&mut cluster, leader, 0, vec![add]);
+        cluster.run_idle();
+        if !is_cut_off {
+            // Messages get through again just when it is removed, over the channels that it had.
+            cluster.unpart();
+        }
+        decided(&mut cluster, leader, 1, vec![removal(node)]);
+        cluster.join();
+        run_until_removed(&mut cluster, node);
+    }
+}
+
 #[test]
 fn two_decisions_in_a_row_are_followed_one_after_the_other() {
     let mut cluster = Cluster::new(3);
