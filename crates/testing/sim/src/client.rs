@@ -98,7 +98,7 @@ impl World {
             let request = self.new_request(number);
             return self.ask(number, request, None);
         }
-        let node = *client.prng.pick(&self.consortium.nodes);
+        let node = *client.prng.pick(&self.slots);
         let at_least = if client.prng.chance(500_000) { client.high_water } else { TxId::default() };
         let place = client.prng.next_u64() as usize;
         let some_txid = self.history.some_txid(place);
@@ -162,7 +162,7 @@ impl World {
         let copies = if client.prng.chance(hedges_ppm) { 2 } else { 1 };
         let mut arrivals = Vec::new();
         for _ in 0..copies {
-            let drawn = *client.prng.pick(&self.consortium.nodes);
+            let drawn = *client.prng.pick(&self.slots);
             arrivals.push((Delay::QUICK.draw(&mut client.prng), node.unwrap_or(drawn)));
         }
         let since = client.waits_for.map_or(self.now, |(_, since)| since);
@@ -195,7 +195,7 @@ impl World {
         self.event(node, synod_node::Event::Query { token, query })
     }
 
-    fn session(&mut self, node: NodeId, session: Session) -> u64 {
+    pub(crate) fn session(&mut self, node: NodeId, session: Session) -> u64 {
         self.tokens += 1;
         let token = self.tokens;
         if let Some(process) = self.process(node) {
@@ -207,6 +207,9 @@ impl World {
     /// A node answers a request.
     pub(crate) fn response(&mut self, node: NodeId, response: Response) -> Checked {
         let session = self.process(node).and_then(|process| process.sessions.remove(&response.token));
+        if let Some(Session::Govern { request_id }) = session {
+            return self.governed(node, request_id, &response.result);
+        }
         let Some(Session::Write { client, request }) = session else {
             return violated("each request is answered once", format!("node {node} answers token {}", response.token));
         };
@@ -219,7 +222,8 @@ impl World {
             }
             Err(refusal) => {
                 self.trace.note(self.now, node, "refuses", &[("client", client as u64), ("why", *refusal as u64)]);
-                let is_actor = self.consortium.is_actor(self.clients[client].actor.id);
+                let actor = self.clients[client].actor.id;
+                let is_actor = self.consortium.is_actor(actor) && self.governor.has_left_alone(&actor);
                 self.history.refused(node, request, *refusal, is_actor)?;
                 self.probes.refused += 1;
             }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use synod_crypto::{AdminKey, ApplicationKey, Certificate, NodeKey, ServiceKey, SessionKeys, VerifyingKey};
+use synod_crypto::{ActorKey, AdminKey, ApplicationKey, Certificate, NodeKey, ServiceKey, SessionKeys, VerifyingKey};
 use synod_governance::{Role, Rules};
+use synod_kv::State;
 use synod_ledger::SealedBlock;
 use synod_node::Genesis;
 use synod_types::boundary::LogRecord;
@@ -18,8 +19,16 @@ use crate::swarm::RuleSet;
 /// A network as it begins.
 #[derive(Debug)]
 pub struct Consortium {
-    /// The slots.
+    /// The slots of genesis.
     pub nodes: Vec<NodeId>,
+    /// Slots for machines that members may add.
+    pub reserve: Vec<NodeId>,
+    /// The members.
+    pub members: Vec<Organisation>,
+    /// The participants, and the one who is in no table.
+    pub others: Vec<Organisation>,
+    /// The governance tables of genesis.
+    pub tables: State,
     /// Who acts; the last one is in no table and may do nothing.
     pub actors: Vec<ActorFacts>,
     /// The network's id.
@@ -29,6 +38,31 @@ pub struct Consortium {
     service_key: ServiceKey,
     node_keys: BTreeMap<NodeId, NodeKey>,
 }
+
+/// Who acts, with what it signs with.
+#[derive(Clone, Debug)]
+pub struct Organisation {
+    /// Its name.
+    pub name: String,
+    /// Its key.
+    pub key: ActorKey,
+    /// Its certificate.
+    pub certificate: Certificate,
+}
+
+impl Organisation {
+    /// Its id.
+    pub fn id(&self) -> ActorId {
+        self.certificate.actor_id()
+    }
+
+    fn facts(&self, kind: ActorKind) -> ActorFacts {
+        ActorFacts { id: self.id(), kind }
+    }
+}
+
+/// How many nodes members may add to a network.
+pub const RESERVE: u64 = 4;
 
 /// How many actors the tables name.
 pub const ACTORS: usize = 5;
@@ -43,30 +77,29 @@ impl Consortium {
 
     fn found(count: u64, rules: RuleSet) -> Self {
         let nodes: Vec<_> = (1..=count).map(NodeId).collect();
-        let node_keys: BTreeMap<_, _> =
-            nodes.iter().map(|node| (*node, NodeKey::from_seed(&seed(b'n', node.0)))).collect();
+        let reserve: Vec<_> = (count + 1..=count + RESERVE).map(NodeId).collect();
+        let slots = nodes.iter().chain(&reserve);
+        let node_keys: BTreeMap<_, _> = slots.map(|node| (*node, NodeKey::from_seed(&seed(b'n', node.0)))).collect();
         let service_key = ServiceKey::from_seed(&seed(b's', 0));
         let mut organisations = certificates().into_iter().zip(0..).map(|(certificate, number)| {
-            let name = format!("{MARKER} actor {number}");
-            (name, certificate)
+            let key = ActorKey::from_seed(&seed(b'a', number));
+            Organisation { name: format!("{MARKER} actor {number}"), key, certificate }
         });
         let members: Vec<_> = organisations.by_ref().take(2).collect();
-        let participants: Vec<_> = organisations.by_ref().take(ACTORS - 2).collect();
-        let strangers: Vec<_> = organisations.collect();
-        let kind_of =
-            |kind| move |(_, certificate): &(String, Certificate)| ActorFacts { id: certificate.actor_id(), kind };
+        let others: Vec<_> = organisations.collect();
+        let participants = &others[..ACTORS - members.len()];
         let actors = members
             .iter()
-            .map(kind_of(ActorKind::Member))
-            .chain(participants.iter().chain(&strangers).map(kind_of(ActorKind::Participant)))
+            .map(|member| member.facts(ActorKind::Member))
+            .chain(others.iter().map(|other| other.facts(ActorKind::Participant)))
             .collect();
         let mut genesis = Genesis::new(&format!("{MARKER} network"), EPOCH).expect("a name");
         genesis.constitution.rules = Some(rules.into());
         let roles = members.iter().map(|actor| (Role::Member, actor));
-        for (role, (name, certificate)) in roles.chain(participants.iter().map(|actor| (Role::Participant, actor))) {
-            genesis.add_actor(role, name, certificate).expect("a name");
+        for (role, actor) in roles.chain(participants.iter().map(|actor| (Role::Participant, actor))) {
+            genesis.add_actor(role, &actor.name, &actor.certificate).expect("a name");
         }
-        let owner = members[0].1.actor_id();
+        let owner = members[0].id();
         for node in &nodes {
             let (name, address) = (format!("{MARKER} node {node}"), format!("127.0.0.1:{}", 7_000 + node.0));
             genesis.add_node(*node, &name, owner, node_keys[node].verifying_key(), &address).expect("a name");
@@ -76,12 +109,10 @@ impl Consortium {
             .seal(&kits(), &service_key, &session_keys(), seed(b'g', count))
             .expect("the genesis document of the simulation is in order");
         let block = SealedBlock::from_shared(&genesis.payload).expect("the genesis block was just made");
-        Self { nodes, actors, network: block.header.network, genesis, service_key, node_keys }
-    }
-
-    /// How many nodes decide.
-    pub const fn quorum(&self) -> usize {
-        self.nodes.len() / 2 + 1
+        let mut audit = synod_node::Audit::new(Some(session_keys().admin));
+        audit.block(&block).expect("the genesis block was just made");
+        let (network, tables) = (block.header.network, audit.tables().clone());
+        Self { nodes, reserve, members, others, tables, actors, network, genesis, service_key, node_keys }
     }
 
     /// The credential of a slot.
@@ -99,7 +130,7 @@ impl Consortium {
         self.service_key.verifying_key()
     }
 
-    /// Whether the tables name this actor.
+    /// Whether the tables of genesis name this actor.
     pub fn is_actor(&self, id: ActorId) -> bool {
         self.actors[..ACTORS].iter().any(|actor| actor.id == id)
     }

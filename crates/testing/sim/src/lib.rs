@@ -27,6 +27,7 @@ pub mod clock;
 pub mod consortium;
 pub mod disk;
 mod falsify;
+pub mod governor;
 pub mod medium;
 pub mod network;
 pub mod prng;

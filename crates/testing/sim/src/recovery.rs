@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use synod_node::Role;
-use synod_types::{NodeId, Time};
+use synod_types::{Configuration, NodeId, Time};
 
 use crate::check::audit::Audit;
-use crate::check::{Checked, violated};
+use crate::check::{Checked, membership, violated};
 use crate::report::Probes;
-use crate::site::Fate;
+use crate::site::{Fate, Site};
 use crate::world::World;
 
 /// How long the cluster may take to serve everyone once nothing is wrong any more, in microseconds: an
@@ -22,13 +22,26 @@ impl World {
     /// If it takes too long, or another claim does not hold.
     pub fn recover(&mut self) -> Checked<u64> {
         self.heal()?;
+        self.governor.retire();
         let nodes = self.taking_part();
         for client in 1..self.clients.len() {
             self.send_on_errands(client, &nodes);
         }
         let began = self.now;
+        self.settle()?;
+        let recovery = self.now.since(began);
+        if self.swarm.newcomers > 0 {
+            // What takes part changes between transactions; it counts as committed when one is that follows it.
+            let nodes = self.taking_part();
+            self.send_on_errands(1, &nodes[..1]);
+            self.settle()?;
+        }
+        Ok(recovery)
+    }
+
+    fn settle(&mut self) -> Checked {
         if self.run_while_not(RECOVERY_MAX, Self::is_settled)? {
-            return Ok(self.now.since(began));
+            return Ok(());
         }
         violated("a cluster without faults serves everyone", self.state_of_affairs())
     }
@@ -60,7 +73,7 @@ impl World {
         self.swarm.crash_at_disk_step = None;
         self.swarm.falsified_ppm = 0;
         self.network.heal();
-        let nodes = self.consortium.nodes.clone();
+        let nodes = self.slots.clone();
         let pairs: Vec<_> =
             nodes.iter().flat_map(|a| nodes.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b).collect();
         self.unblock(&pairs);
@@ -75,10 +88,11 @@ impl World {
             if matches!(site.fate, Fate::ToBeRolledBack { .. }) {
                 site.fate = Fate::Honest;
             }
-            if site.process.is_none() && site.takes_part() {
+            if site.process.is_none() && site.takes_part() && site.incarnation > 0 {
                 self.plan_start(1_000, node);
             }
         }
+        self.start_the_listed();
         self.end_deafness()?;
         self.set_clocks_right()
     }
@@ -98,7 +112,7 @@ impl World {
     fn set_clocks_right(&mut self) -> Checked {
         let now = self.now;
         let fastest = self.sites.values().map(|site| site.clock.shows(now)).fold(self.latest_block, Time::max);
-        for node in self.consortium.nodes.clone() {
+        for node in self.slots.clone() {
             let behind = fastest.since(self.sites[&node].clock.shows(now));
             if behind > CLOCKS_APART_MAX {
                 self.set_clock_forward(node, behind.as_micros() as u64)?;
@@ -107,8 +121,24 @@ impl World {
         Ok(())
     }
 
+    /// The nodes that are listed and were not refused.
     fn taking_part(&self) -> Vec<NodeId> {
-        self.sites.values().filter(|site| site.takes_part()).map(|site| site.id).collect()
+        let listed = self.truth.listed();
+        let takes_part = |site: &&Site| site.takes_part() && listed.contains(&site.id);
+        self.sites.values().filter(takes_part).map(|site| site.id).collect()
+    }
+
+    /// Whether consensus has followed the node list, and who was removed knows.
+    fn is_followed(&self) -> bool {
+        let listed = self.truth.listed();
+        let role = |site: &Site| site.process.as_ref().map(|process| process.node.status().role);
+        self.governor.is_done()
+            && self.sites.values().filter(|site| site.takes_part()).all(|site| match role(site) {
+                Some(Role::Joining) => !listed.contains(&site.id) && site.id > self.truth.last_listed(),
+                Some(Role::Removed) => !listed.contains(&site.id),
+                Some(_) => listed.contains(&site.id),
+                None => !listed.contains(&site.id),
+            })
     }
 
     /// Whether every client was served, and all nodes have committed the same.
@@ -123,8 +153,10 @@ impl World {
                     && status.role != Role::Resuming
             })
         };
+        let taking_part = self.taking_part();
         self.clients.iter().all(crate::client::Client::is_done)
-            && self.sites.values().filter(|site| site.takes_part()).all(agrees)
+            && taking_part.iter().all(|node| agrees(&self.sites[node]))
+            && self.is_followed()
     }
 
     fn state_of_affairs(&self) -> String {
@@ -141,7 +173,9 @@ impl World {
         };
         let waiting = self.clients.iter().filter(|client| !client.is_done()).count();
         let sites: Vec<_> = self.sites.values().map(of).collect();
-        format!("{waiting} clients wait; {}", sites.join("; "))
+        let listed: Vec<_> = self.truth.listed().iter().map(|node| node.0).collect();
+        let decides = if self.governor.is_done() { "" } else { "members wait; " };
+        format!("{decides}{waiting} clients wait; {listed:?} are listed; {}", sites.join("; "))
     }
 
     /// Compares all that was promised with all that is on disk. `seed` chooses whose files the offline verifier reads;
@@ -150,7 +184,13 @@ impl World {
     /// # Errors
     /// The first claim that does not hold.
     pub fn audit(&self, seed: u64) -> Checked {
-        let audit = Audit { consortium: &self.consortium, truth: &self.truth, history: &self.history };
+        let Self { consortium, truth, history, governor, .. } = self;
+        let audit = Audit { consortium, truth, history, governor };
+        let (listed, configuration) = membership::check(truth.committed())?;
+        if listed != truth.listed() || configuration != Configuration::of(listed.iter().copied()) {
+            let seen = format!("{listed:?} are listed, and {configuration:?} take part");
+            return violated("consensus follows the node list", seen);
+        }
         let nodes = self.taking_part();
         for node in &nodes {
             audit.disk(*node, &self.sites[node].disk)?;
@@ -176,9 +216,15 @@ impl World {
             committed: self.truth.committed().len() as u64,
             committed_by_successors: self.truth.committed_by_successors(),
             answered_again: again as u64,
+            changes: self.truth.changes() as u64,
+            removed: self.sites.values().filter(|site| is_removed(site)).count() as u64,
             ..self.probes
         }
     }
+}
+
+fn is_removed(site: &Site) -> bool {
+    site.process.as_ref().is_some_and(|process| process.node.status().role == Role::Removed)
 }
 
 /// Half of what a follower takes: drifting clocks go on to part.

@@ -90,6 +90,12 @@ probes! {
     receipts,
     /// Ledger reads for followers that lag behind what is in memory.
     reads_for_peers,
+    /// Decisions of members.
+    decisions,
+    /// Changes of who takes part in consensus.
+    changes,
+    /// Nodes that learned that members had removed them.
+    removed,
     /// Disks put back to an earlier state.
     roll_backs,
     /// Those of a node that led.

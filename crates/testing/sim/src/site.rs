@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use synod_node::{Action, Config, Event, Node, QueryAnswer, Refusal, Response, Start, StopReason};
-use synod_types::{LogIndex, NodeId, Seqno, Time, TxId, Untrusted, View};
+use synod_types::{LogIndex, NodeId, RequestId, Seqno, Time, TxId, Untrusted, View};
 use synod_worker::{BlockEnv, Executed, Reader, ToWorker, Worker};
 
 use crate::check::{Checked, violated};
@@ -115,6 +115,11 @@ pub enum Session {
         client: usize,
         /// Which request.
         request: usize,
+    },
+    /// The members, for their request.
+    Govern {
+        /// Which.
+        request_id: RequestId,
     },
     /// A client that wants to read what everyone was told.
     ReadIndex {

@@ -3,6 +3,7 @@
 //! A run with every fault at once explores little, because nothing gets far. So each seed turns on a
 //! few kinds and leaves the others off (swarm testing: Groce et al., ISSTA 2012).
 
+use crate::consortium::{ACTORS, RESERVE};
 use crate::prng::Prng;
 use crate::sabotage::Sabotage;
 
@@ -95,6 +96,30 @@ pub enum RuleSet {
     Tight,
     /// One block at a time.
     Serial,
+}
+
+/// Something that members decide at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// A node joins.
+    AddNode,
+    /// A node is removed.
+    RemoveNode {
+        /// Which.
+        who: Who,
+    },
+    /// A node is removed, and another one joins.
+    ReplaceNode {
+        /// Which is removed.
+        who: Who,
+    },
+    /// All nodes are removed, and others join.
+    ReplaceAll,
+    /// A participant is removed, or let in.
+    TurnParticipant {
+        /// Which.
+        number: usize,
+    },
 }
 
 /// Something that goes wrong at some time.
@@ -212,6 +237,10 @@ pub struct Swarm {
     pub faults_last: u64,
     /// What goes wrong when.
     pub troubles: Vec<(u64, Trouble)>,
+    /// How many machines there are besides those of genesis, switched off.
+    pub newcomers: u64,
+    /// What members decide when.
+    pub decisions: Vec<(u64, Decision)>,
 }
 
 impl Swarm {
@@ -238,7 +267,28 @@ impl Swarm {
             retained_bytes_max: *prng.pick(&[0, 8 << 10, 64 << 20]),
             faults_last,
             troubles: troubles(prng, nodes, faults_last),
+            newcomers: 0,
+            decisions: Vec::new(),
         }
+        .with_decisions(seed)
+    }
+
+    /// In some runs members decide; what else happens in a run is drawn as if they did not.
+    fn with_decisions(mut self, seed: u64) -> Self {
+        let mut prng = Prng::new(seed, "decisions");
+        if !prng.chance(DECIDING_PPM) {
+            return self;
+        }
+        self.newcomers = RESERVE;
+        for _ in 0..prng.between(1, 5) {
+            let at = prng.between(500_000, self.faults_last);
+            self.decisions.push((at, decision(&mut prng)));
+        }
+        self.decisions.sort_by_key(|(at, _)| *at);
+        // A voter that is gone for good is one that members have to remove, which they do not know here.
+        let is_for_good = |trouble: &Trouble| matches!(trouble, Trouble::RollBack { .. } | Trouble::Forge { .. });
+        self.troubles.retain(|(_, trouble)| !is_for_good(trouble));
+        self
     }
 
     /// A cluster in which nothing goes wrong, for scenarios that bring their own trouble.
@@ -260,7 +310,22 @@ impl Swarm {
             retained_bytes_max: 0,
             faults_last: 0,
             troubles: Vec::new(),
+            newcomers: 0,
+            decisions: Vec::new(),
         }
+    }
+}
+
+/// In how many runs of a million members decide.
+const DECIDING_PPM: u32 = 300_000;
+
+fn decision(prng: &mut Prng) -> Decision {
+    match prng.below(10) {
+        0..3 => Decision::AddNode,
+        3..5 => Decision::RemoveNode { who: who(prng) },
+        5..8 => Decision::ReplaceNode { who: who(prng) },
+        8 => Decision::TurnParticipant { number: prng.index(ACTORS) },
+        _ => Decision::ReplaceAll,
     }
 }
 

@@ -117,11 +117,13 @@ impl World {
     pub(crate) fn switch_off(&mut self, node: NodeId, ending: Ending) {
         let sessions = self.site(node).end(ending);
         for session in sessions {
-            if let Session::Write { client, request } = session {
-                self.break_connection(client, request);
+            match session {
+                Session::Write { client, request } => self.break_connection(client, request),
+                Session::Govern { .. } => self.break_from_members(),
+                _ => {}
             }
         }
-        for peer in self.consortium.nodes.clone() {
+        for peer in self.slots.clone() {
             if peer != node && self.network.cut(node, peer) {
                 self.plan_peer_gone(peer, node);
             }
@@ -165,7 +167,7 @@ impl World {
 
     fn partition(&mut self, who: Who, direction: Direction, lasts: u64) {
         let inside = self.hit(who);
-        let outside: Vec<_> = self.consortium.nodes.iter().copied().filter(|node| !inside.contains(node)).collect();
+        let outside: Vec<_> = self.slots.iter().copied().filter(|node| !inside.contains(node)).collect();
         let mut pairs = Vec::new();
         for a in &inside {
             for b in &outside {
@@ -201,7 +203,7 @@ impl World {
     }
 
     fn cut_all(&mut self, node: NodeId) {
-        for peer in self.consortium.nodes.clone() {
+        for peer in self.slots.clone() {
             if peer != node && self.network.cut(node, peer) {
                 self.probes.cuts += 1;
                 self.trace.note(self.now, node, "loses its channel", &[("to", peer.0)]);

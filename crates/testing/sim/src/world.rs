@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use synod_node::{Answer, Event, Refusal, Role};
 use synod_types::boundary::LogRecord;
-use synod_types::{NodeId, Time, TxId};
+use synod_types::{NodeId, RequestId, Time, TxId};
 
 use crate::check::history::History;
 use crate::check::truth::Truth;
@@ -14,12 +14,13 @@ use crate::client::Client;
 use crate::clock::{Clock, Instant};
 use crate::consortium::Consortium;
 use crate::disk::Disk;
+use crate::governor::Governor;
 use crate::network::{Network, Parcel};
 use crate::prng::Prng;
 use crate::queue::Queue;
 use crate::report::Probes;
 use crate::site::{Fate, Process, Site};
-use crate::swarm::{Swarm, Trouble};
+use crate::swarm::{Decision, Swarm, Trouble};
 use crate::trace::Trace;
 
 /// A cluster and its surroundings.
@@ -27,6 +28,9 @@ use crate::trace::Trace;
 pub struct World {
     pub(crate) swarm: Swarm,
     pub(crate) consortium: Arc<Consortium>,
+    /// The slots that have a machine.
+    pub(crate) slots: Vec<NodeId>,
+    pub(crate) governor: Governor,
     pub(crate) now: Instant,
     pub(crate) queue: Queue<Happening>,
     pub(crate) trace: Trace,
@@ -61,6 +65,10 @@ pub(crate) enum Happening {
     Told { client: usize, request: usize, result: Result<Answer, Refusal> },
     /// A client's connection is refused or breaks.
     Broken { client: usize, request: usize },
+    /// The members do what comes next, unless they did something else meanwhile.
+    GovernorTurn { turn: u64 },
+    /// Members decide something.
+    Decide(Decision),
     /// Something goes wrong.
     Trouble(Trouble),
     /// A partition ends.
@@ -86,6 +94,8 @@ pub(crate) enum Local {
     WorkerTurn,
     /// A client's request arrives.
     Ask { client: usize, request: usize },
+    /// A request of the members arrives.
+    Govern { request_id: RequestId },
     /// A client reads at a node, from a snapshot that holds a transaction.
     Look { key: u64, at_least: TxId, patience: u32 },
     /// A client asks a question.
@@ -114,7 +124,9 @@ impl World {
             disk.set_sabotage(swarm.sabotage);
             (*node, Site::new(*node, clock(&swarm, &mut clocks), disk))
         };
-        let sites: BTreeMap<_, _> = consortium.nodes.iter().map(site).collect();
+        let newcomers = consortium.reserve.iter().take(usize::try_from(swarm.newcomers).expect("a few"));
+        let slots: Vec<_> = consortium.nodes.iter().chain(newcomers).copied().collect();
+        let sites: BTreeMap<_, _> = slots.iter().map(site).collect();
         let clients = (0..=swarm.workload.clients)
             .map(|number| {
                 Client::new(number, &consortium, &swarm.workload, Prng::new(seed ^ ((number as u64) << 40), "client"))
@@ -124,10 +136,11 @@ impl World {
             now: Instant(0),
             queue: Queue::default(),
             trace: Trace::new(prints),
-            network: Network::new(&consortium.nodes, swarm.links, Prng::new(seed, "network")),
+            network: Network::new(&slots, swarm.links, Prng::new(seed, "network")),
             sites,
             clients,
-            truth: Truth::new(&consortium.genesis, consortium.quorum()),
+            truth: Truth::new(&consortium),
+            governor: Governor::new(Prng::new(seed, "governor")),
             history: History::default(),
             probes: Probes::default(),
             chance: Prng::new(seed, "chance"),
@@ -135,6 +148,7 @@ impl World {
             tokens: 0,
             healed_at: None,
             latest_block: Time(0),
+            slots,
             consortium,
             swarm,
         };
@@ -152,6 +166,9 @@ impl World {
         }
         for (at, trouble) in self.swarm.troubles.clone() {
             self.queue.push(Instant(at), Happening::Trouble(trouble));
+        }
+        for (at, decision) in self.swarm.decisions.clone() {
+            self.queue.push(Instant(at), Happening::Decide(decision));
         }
     }
 
@@ -207,6 +224,16 @@ impl World {
                 self.client_lost(client, request);
                 Ok(())
             }
+            Happening::GovernorTurn { turn } => {
+                self.governor_turn(turn);
+                Ok(())
+            }
+            Happening::Decide(decision) => {
+                if self.healed_at.is_none() {
+                    self.decide(decision);
+                }
+                Ok(())
+            }
             Happening::Trouble(trouble) => self.trouble(trouble),
             Happening::Unblock(pairs) => {
                 self.unblock(&pairs);
@@ -229,6 +256,9 @@ impl World {
             if let Local::Ask { client, request } = what {
                 self.break_connection(client, request);
             }
+            if let Local::Govern { .. } = what {
+                self.break_from_members();
+            }
             return Ok(());
         }
         if site.paused_until > self.now {
@@ -245,6 +275,7 @@ impl World {
             Local::DiskStep => self.disk_step(node),
             Local::WorkerTurn => self.worker_turn(node),
             Local::Ask { client, request } => self.ask_arrives(node, client, request),
+            Local::Govern { request_id } => self.govern_arrives(node, request_id),
             Local::Look { key, at_least, patience } => self.look(node, key, at_least, patience),
             Local::Question(question) => self.question_arrives(node, question),
         }
@@ -287,9 +318,9 @@ impl World {
         self.now
     }
 
-    /// The slots.
+    /// The slots that have a machine.
     pub fn nodes(&self) -> &[NodeId] {
-        &self.consortium.nodes
+        &self.slots
     }
 
     /// The slots whose node runs.

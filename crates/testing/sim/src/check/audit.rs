@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use synod_ledger::{BlockKind, Content, Receipt, SealedBlock, Verifier, open};
+use bytes::Bytes;
+use synod_governance::Tables;
+use synod_ledger::{BlockKind, Content, Receipt, RequestRecord, SealedBlock, Verifier, open};
 use synod_node::TxStatus;
-use synod_types::{AdapterId, Decode, Digest, NodeId, RequestId, Seqno, TxId};
+use synod_types::{AdapterId, Decode, Digest, Encode, NodeId, RequestId, Seqno, TxId};
 use synod_worker::{ActorFacts, Apply, Method, Plan, Reader, Reply, Request, ToWorker, Worker};
 
 use super::history::{Call, History};
@@ -13,6 +15,7 @@ use super::truth::Truth;
 use super::{Checked, Violation, violated};
 use crate::consortium::{Consortium, kits, session_keys};
 use crate::disk::Disk;
+use crate::governor::{Governor, READABLE};
 
 /// What one committed request led to.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub struct Audit<'a> {
     pub truth: &'a Truth,
     /// What was said.
     pub history: &'a History,
+    /// What members asked for.
+    pub governor: &'a Governor,
 }
 
 impl Audit<'_> {
@@ -125,6 +130,8 @@ struct Replay<'a> {
     /// What the views' keys are derived with.
     salts: BTreeSet<[u8; 32]>,
     claims: BTreeMap<Seqno, Option<Digest>>,
+    /// Carries out again what members decided.
+    governance: synod_node::Audit,
     /// Places of observations, by the seqno of their snapshot.
     observations: BTreeMap<Seqno, Vec<usize>>,
 }
@@ -144,8 +151,42 @@ impl<'a> Replay<'a> {
             done: BTreeMap::new(),
             salts: BTreeSet::new(),
             claims: BTreeMap::new(),
+            governance: synod_node::Audit::new(Some(session_keys().admin)),
             observations,
         }
+    }
+
+    /// Carries a governance transaction out again; the worker has nothing of it.
+    fn governance(&mut self, block: &SealedBlock) -> Checked {
+        let header = &block.header;
+        let seen = |what: String| format!("the governance transaction at seqno {}: {what}", header.first_seqno);
+        let differs =
+            |refused: String| Violation { claim: "members' requests give what is written", seen: seen(refused) };
+        self.governance.block(block).map_err(|refused| differs(refused.to_string()))?;
+        if self.audit.truth.tables_digest(header.first_seqno) != Some(self.governance.tables().digest()) {
+            return Err(differs("nodes told other tables".into()));
+        }
+        let opened = open(block, &session_keys()).map_err(|refused| differs(refused.to_string()))?;
+        let detail = opened.admin.map(|admin| admin.detail).unwrap_or_default();
+        let request = RequestRecord::from_shared(&detail).map_err(|error| differs(error.to_string()))?;
+        let Some(asked) = self.audit.governor.asked.get(&request.request_id) else {
+            return violated("only what was asked for is done", seen("nobody asked for it".into()));
+        };
+        if asked.actor != request.actor.id || !request.calls.iter().map(|call| &call.input).eq([&asked.call]) {
+            return violated("only what was asked for is done", seen("it was asked otherwise".into()));
+        }
+        let txid = TxId::new(header.view, header.first_seqno);
+        let replies = request.calls.iter().map(|call| Reply::from_bytes(&call.reply)).collect::<Result<Vec<_>, _>>();
+        let replies = replies.map_err(|error| differs(error.to_string()))?;
+        if asked.answer.as_ref().is_some_and(|answer| answer.txid != txid || answer.replies != replies) {
+            return violated("the ledger holds what was answered", seen("it was answered otherwise".into()));
+        }
+        if self.done.insert(request.request_id, Done { txid, replies }).is_some() {
+            return violated("a request is done at most once", seen("a second time".into()));
+        }
+        self.claims.insert(header.first_seqno, Some(synod_crypto::sha256(&[&block.public])));
+        self.apply(block, &[synod_kv::WriteSet::default().to_bytes().into()])?;
+        self.check_state(header.last_seqno())
     }
 
     fn block(&mut self, block: &SealedBlock) -> Checked {
@@ -156,6 +197,13 @@ impl<'a> Replay<'a> {
         if header.count == 0 {
             return Ok(());
         }
+        if header.kind == BlockKind::Governance {
+            return self.governance(block);
+        }
+        if header.kind == BlockKind::Genesis {
+            let audited = self.governance.block(block);
+            audited.map_err(|refused| Violation { claim: "genesis is in order", seen: refused.to_string() })?;
+        }
         let opened = open(block, &session_keys()).map_err(|refused| Violation {
             claim: "each block opens under the session keys",
             seen: format!("that of entry {}: {refused}", header.index),
@@ -165,15 +213,21 @@ impl<'a> Replay<'a> {
             Some(setup) => vec![setup.clone()],
             None => content.writing_calls().filter_map(|call| call.write_set.clone()).collect::<Vec<_>>(),
         };
-        let apply = Apply::from_encoded(header.first_seqno, &write_sets);
+        self.apply(block, &write_sets)?;
+        self.requests(block, &content)?;
+        self.check_state(header.last_seqno())
+    }
+
+    fn apply(&mut self, block: &SealedBlock, write_sets: &[Bytes]) -> Checked {
+        let header = &block.header;
+        let apply = Apply::from_encoded(header.first_seqno, write_sets);
         let apply = apply.map_err(|refused| Violation {
             claim: "each write set can be read",
             seen: format!("one of entry {}: {refused}", header.index),
         })?;
         self.worker.handle(ToWorker::Apply(apply));
         self.worker.handle(ToWorker::Commit { upto: header.last_seqno() });
-        self.requests(block, &content)?;
-        self.check_state(header.last_seqno())
+        Ok(())
     }
 
     fn requests(&mut self, block: &SealedBlock, content: &Content) -> Checked {
@@ -187,7 +241,8 @@ impl<'a> Replay<'a> {
             if record.actor.id != asked.actor.id || !inputs.eq(&asked.planned) {
                 return violated("only what was asked for is done", seen("it was asked otherwise"));
             }
-            if !self.audit.consortium.is_actor(record.actor.id) {
+            let tables = Tables::new(self.governance.tables());
+            if tables.actor(&record.actor.id).expect(READABLE).is_none() {
                 return violated("only actors of the network act", seen("a stranger's"));
             }
             for call in record.calls.iter().filter(|call| call.write_set.is_some()) {
@@ -227,6 +282,11 @@ impl<'a> Replay<'a> {
             let node = self.audit.history.observations[places[0]].node;
             let seen = format!("node {node} showed a snapshot at seqno {seqno}, where no committed block ends");
             return violated("snapshots show committed blocks", seen);
+        }
+        for (id, asked) in &self.audit.governor.asked {
+            if asked.answer.is_some() && !self.done.contains_key(id) {
+                return violated("what was acknowledged is in the ledger", format!("the members' request {id} is not"));
+            }
         }
         for asked in self.audit.history.asked() {
             let Some(answer) = asked.answer.as_ref().filter(|_| asked.writes()) else { continue };

@@ -3,16 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use synod_types::boundary::LogRecord;
-use synod_types::{Digest, LogIndex, NodeId, Seqno, TxId, View};
+use synod_governance::Tables;
+use synod_kv::State;
+use synod_types::boundary::{EntryKind, LogRecord};
+use synod_types::{Configuration, ConfigurationChange, Decode, Digest, LogIndex, NodeId, Seqno, TxId, View};
 
 use super::{Checked, violated};
+use crate::consortium::Consortium;
 use crate::disk::Disk;
+use crate::governor::READABLE;
 
 /// Leaders, entries and commits so far.
 #[derive(Debug)]
 pub struct Truth {
-    quorum: usize,
+    /// From which committed entry on who takes part.
+    configurations: Vec<(LogIndex, Configuration)>,
+    /// The governance tables, as far as any node has told, the transaction that they are of, and all digests so far.
+    tables: State,
+    governed: BTreeMap<Seqno, (NodeId, Digest)>,
+    last_listed: NodeId,
     leaders: BTreeMap<View, NodeId>,
     entries: BTreeMap<(LogIndex, View), LogRecord>,
     /// The committed entries, from index 1 on.
@@ -25,9 +34,14 @@ pub struct Truth {
 
 impl Truth {
     /// Before anything happened: only the genesis block is committed.
-    pub fn new(genesis: &LogRecord, quorum: usize) -> Self {
+    pub fn new(consortium: &Consortium) -> Self {
+        let genesis = &consortium.genesis;
+        let first = Configuration::of(consortium.nodes.iter().copied());
         Self {
-            quorum,
+            configurations: vec![(genesis.index, first)],
+            tables: consortium.tables.clone(),
+            governed: BTreeMap::new(),
+            last_listed: NodeId(consortium.nodes.len() as u64),
             leaders: BTreeMap::new(),
             entries: BTreeMap::from([((genesis.index, genesis.view), genesis.clone())]),
             committed: vec![genesis.clone()],
@@ -66,12 +80,57 @@ impl Truth {
     /// The payloads of the last few blocks of the log that any node filed.
     pub fn last_payloads(&self, count: usize) -> impl Iterator<Item = &Bytes> {
         let records = self.entries.values().rev().take(count);
-        records.map(|record| &record.payload).filter(|payload| !payload.is_empty())
+        records.filter(|record| record.kind == EntryKind::Block).map(|record| &record.payload)
     }
 
-    /// The only node of a cluster has crashed: what it had not synced nobody has seen, so it may do otherwise now.
-    pub fn forget_unseen(&mut self, disk: &Disk) {
-        self.entries.retain(|(index, view), _| disk.durable_at(*index).is_some_and(|record| record.view == *view));
+    /// The first node of a network of one has crashed: what no disk has nobody has seen, so it may do otherwise now.
+    pub fn forget_unseen<'d, D: Iterator<Item = &'d Disk>>(&mut self, disks: impl Fn() -> D) {
+        let is_held = |index, view| disks().any(|disk| disk.has_held(index, view));
+        self.entries.retain(|(index, view), _| is_held(*index, *view));
+    }
+
+    /// A node tells the tables after a governance transaction.
+    ///
+    /// # Errors
+    /// If another node told others.
+    pub fn governed(&mut self, node: NodeId, seqno: Seqno, state: &State) -> Checked {
+        let digest = state.digest();
+        let (other, known) = *self.governed.entry(seqno).or_insert((node, digest));
+        if known != digest {
+            let seen = format!("nodes {other} and {node} differ after seqno {seqno}");
+            return violated("governance tables are equal at a seqno", seen);
+        }
+        if self.governed.last_key_value().is_some_and(|(last, _)| *last == seqno) {
+            self.tables = state.clone();
+            self.last_listed =
+                self.listed().last().copied().map_or(self.last_listed, |last| last.max(self.last_listed));
+        }
+        Ok(())
+    }
+
+    /// The governance tables, as far as any node has told.
+    pub const fn tables(&self) -> &State {
+        &self.tables
+    }
+
+    /// The transaction that they are of.
+    pub fn tables_at(&self) -> Seqno {
+        self.governed.last_key_value().map_or(Seqno(1), |(seqno, _)| *seqno)
+    }
+
+    /// What a node told of the tables after `seqno`.
+    pub fn tables_digest(&self, seqno: Seqno) -> Option<Digest> {
+        self.governed.get(&seqno).map(|(_, digest)| *digest)
+    }
+
+    /// The last slot that was ever listed.
+    pub const fn last_listed(&self) -> NodeId {
+        self.last_listed
+    }
+
+    /// Who is listed, as far as any node has told.
+    pub fn listed(&self) -> BTreeSet<NodeId> {
+        Tables::new(&self.tables).nodes().expect(READABLE).into_keys().collect()
     }
 
     /// A node cuts its log off at `from`.
@@ -139,10 +198,22 @@ impl Truth {
         }
         // An acknowledgement may be under way from a disk that was put back meanwhile.
         let holders = disks().filter(|(_, disk)| disk.has_held(record.index, record.view));
-        let holders: Vec<_> = holders.map(|(id, _)| id.0).collect();
-        if holders.len() < self.quorum {
+        let holders: BTreeSet<_> = holders.map(|(id, _)| id).collect();
+        // A leader may learn of a change and of what follows it at once, and counts by the configuration before.
+        let is_quorum = |(_, configuration): &(LogIndex, Configuration)| {
+            configuration.voters.intersection(&holders).count() > configuration.voters.len() / 2
+        };
+        if !self.configurations.iter().rev().take(2).any(is_quorum) {
             let seen = format!("node {node} commits entry {}, which only the disks of {holders:?} hold", record.index);
             return violated("what is committed lies on a quorum's disks", seen);
+        }
+        if record.kind == EntryKind::Configuration {
+            let change = ConfigurationChange::from_bytes(&record.payload).ok();
+            let (_, last) = self.configurations.last().expect("there is the first");
+            let Some(next) = change.and_then(|change| last.after(change)) else {
+                return violated("who takes part changes by steps", format!("entry {} does not", record.index));
+            };
+            self.configurations.push((record.index, next));
         }
         let is_succeeded = self.leaders.last_key_value().is_some_and(|(view, _)| *view > record.view);
         self.committed_by_successors += u64::from(is_succeeded && record.count > 0);
@@ -176,6 +247,11 @@ impl Truth {
     /// The digest of the state at `seqno`, if some node committed up to there.
     pub fn state_at(&self, seqno: Seqno) -> Option<Digest> {
         self.states.get(&seqno).map(|(_, digest)| *digest)
+    }
+
+    /// How often who takes part has changed.
+    pub const fn changes(&self) -> usize {
+        self.configurations.len() - 1
     }
 
     /// The committed entries, from index 1 on.
