@@ -85,7 +85,8 @@ async fn dial(shared: Arc<Shared>, node: NodeId) {
             Dialled::Refused(error) => {
                 let error = error.to_string();
                 if refused != error {
-                    tracing::warn!(peer = %node, %error, "no channel: one side does not take the other for a node");
+                    let hint = "compare slots and keys with `synod constitution show`, and the dates of slot.crt";
+                    tracing::warn!(peer = %node, %error, hint, "no channel: one side does not take the other for a node");
                     refused = error;
                 }
                 DIAL_REFUSED_PAUSE

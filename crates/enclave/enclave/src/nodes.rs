@@ -3,7 +3,7 @@
 //! The list is what the committed governance tables say, so another node may know a newer one: its leader may have
 //! joined in a transaction that this node can learn only from that leader. So a peer is accepted
 //!
-//! 1. if the list names its key, for that slot, whatever its certificate says;
+//! 1. if the list names its key, for that slot, whoever issued its certificate, unless that names another slot;
 //! 2. otherwise if the service issued its certificate, which is valid now, for a slot above all that this node has seen
 //!    in a list (slots are given in order and never twice), and no list named its key before.
 //!
@@ -17,7 +17,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use synod_crypto::slot::{SlotRefused, issued_slot};
+use synod_crypto::slot::{SlotRefused, issued_slot, slot_of};
 use synod_crypto::{VerifyingKey, sha256};
 use synod_governance::{NodeEntry, Tables};
 use synod_kv::State;
@@ -79,6 +79,14 @@ pub enum NotANode {
     /// Nothing speaks for it.
     #[error("the node list does not name the key")]
     Unknown(#[from] SlotRefused),
+    /// It takes itself for another one: it was added in another slot than it was made for.
+    #[error("the certificate is for slot {certificate}, but the node list has the key under slot {list}")]
+    OtherSlot {
+        /// The slot in the list.
+        list: NodeId,
+        /// The slot that the certificate names.
+        certificate: NodeId,
+    },
     /// Its certificate is for a slot that is or was another key's.
     #[error("slot {node} is not the key's")]
     OtherKey {
@@ -128,7 +136,11 @@ impl NodeKeys {
     pub fn peer(&self, key: ActorId, certificate: &[u8], now: Time) -> Result<Peer, NotANode> {
         let list = self.list.borrow();
         if let Some(node) = list.slot_of(key) {
-            return Ok(Peer { node, key });
+            // It would take what is said to the one slot for something said to the other.
+            return match slot_of(certificate) {
+                Ok(shown) if shown != node => Err(NotANode::OtherSlot { list: node, certificate: shown }),
+                _ => Ok(Peer { node, key }),
+            };
         }
         if let Some(Removed { node, let_in }) = list.removed.get(&key) {
             // A slot that has a new key is the new key's alone.

@@ -60,10 +60,13 @@ impl World {
 }
 
 #[test]
-fn the_list_says_who_a_listed_node_is_whatever_its_certificate_says() {
+fn the_list_says_who_a_listed_node_is_whoever_issued_its_certificate() {
     let world = world(&[1, 2]);
     assert_eq!(world.peer(2, 2), Ok(NodeId(2)));
-    assert_eq!(world.peer(7, 2), Ok(NodeId(2)));
+    let other = NotANode::OtherSlot { list: NodeId(2), certificate: NodeId(7) };
+    assert_eq!(world.peer(7, 2), Err(other));
+    let unnamed = actor_certificate(&ActorKey::from_seed(&[2; 32]), "of an older version", Validity::days(NOW, 10));
+    assert_eq!(world.nodes.peer(digest(2), unnamed.der(), NOW).unwrap().node, NodeId(2));
     let foreign = issue(&ServiceKey::generate(), 2, 2);
     assert_eq!(world.nodes.peer(digest(2), foreign.der(), NOW).unwrap().node, NodeId(2));
 }
@@ -111,7 +114,7 @@ fn a_removed_node_is_let_in_once_in_a_while_under_its_own_slot_until_it_is_liste
     world.follow(&[2]);
     assert_eq!((world.peer(1, 1), world.peer(3, 3)), (Err(NotANode::Removed), Ok(NodeId(3))));
     world.nodes.follow([(NodeId(2), digest(2)), (NodeId(4), digest(1))]);
-    assert_eq!((world.peer(1, 1), world.standing(1)), (Ok(NodeId(4)), Standing::Listed));
+    assert_eq!((world.peer(4, 1), world.standing(1)), (Ok(NodeId(4)), Standing::Listed));
 }
 
 #[test]

@@ -215,6 +215,7 @@ const fn alert(error: &NotANode) -> CertificateError {
         NotANode::Removed => CertificateError::Revoked,
         NotANode::Unknown(SlotRefused::NotIssued(ChainRefused::Expired { .. })) => CertificateError::Expired,
         NotANode::Unknown(SlotRefused::NotIssued(ChainRefused::NotValidYet { .. })) => CertificateError::NotValidYet,
+        NotANode::OtherSlot { .. } => CertificateError::NotValidForName,
         NotANode::Unknown(_) | NotANode::OtherKey { .. } => CertificateError::ApplicationVerificationFailure,
     }
 }
