@@ -108,10 +108,10 @@ pub async fn ask(client: &Client) -> Nodes {
 
 impl Nodes {
     /// Whether every node answers, but for as many as are known not to run, and one of them leads; members may have
-    /// removed others.
+    /// removed others, or not have let them in.
     pub fn is_ready_but_for(&self, given_up: usize) -> bool {
         let role = |wanted: &str| self.nodes.iter().filter(|node| node.role.as_deref() == Some(wanted)).count();
-        let settled = role("leader") + role("follower") + role("removed");
+        let settled = role("leader") + role("follower") + role("removed") + role("joining");
         role("leader") == 1 && settled + given_up >= self.nodes.len()
     }
 }
@@ -165,7 +165,7 @@ mod tests {
         assert!(!ready(&[Some("follower"), Some("follower")]));
         assert!(!ready(&[Some("leader"), None]));
         assert!(!ready(&[Some("leader"), Some("resuming")]));
-        assert!(ready(&[Some("removed"), Some("leader")]));
+        assert!(ready(&[Some("removed"), Some("leader"), Some("joining")]));
         assert!(!ready(&[Some("removed")]));
         assert!(nodes(&[Some("leader"), Some("follower"), None]).is_ready_but_for(1));
         assert!(!nodes(&[Some("leader"), None, None]).is_ready_but_for(1));

@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use synod_client::{IdentityFiles, NETWORK_FILE, Network, NetworkFile, NodeLine};
+use synod_client::{IdentityFiles, NETWORK_FILE, Network, NetworkFile, NodeEntry, NodeLine};
 use synod_host::NodeConfig;
 use synod_types::NodeId;
 
@@ -73,12 +73,20 @@ impl NetworkDir {
         self.network_file().exists()
     }
 
-    /// How many nodes the network has.
+    /// The nodes of an earlier run: those of the network file whose directories lie here. Others run elsewhere.
     ///
     /// # Errors
     /// If the network file is of no use.
-    pub fn node_count(&self) -> Result<u64, Failure> {
-        Ok(Network::load(&self.path)?.nodes.len() as u64)
+    pub fn nodes(&self) -> Result<Vec<NodeDir>, Failure> {
+        let network = Network::load(&self.path)?;
+        let own = |entry: &NodeEntry| entry.dir.as_deref() == Some(self.node(entry.id.0).path());
+        let nodes: Vec<_> =
+            network.nodes.iter().filter(|entry| own(entry)).map(|entry| self.node(entry.id.0)).collect();
+        if nodes.is_empty() {
+            let what = format!("{} names no node whose directory is node-N beside it", self.network_file().display());
+            return Err(Failure::new(what, "put the file right, or name another --dir"));
+        }
+        Ok(nodes)
     }
 
     /// The directory of node `id`.
@@ -90,8 +98,7 @@ impl NetworkDir {
     ///
     /// # Errors
     /// If there are no ports, or a file cannot be written.
-    pub fn configure(&self, count: u64, args: &SandboxArgs) -> Result<Vec<NodeDir>, Failure> {
-        let nodes: Vec<_> = (1..=count).map(|id| self.node(id)).collect();
+    pub fn configure(&self, nodes: Vec<NodeDir>, args: &SandboxArgs) -> Result<Vec<NodeDir>, Failure> {
         let places = places(&nodes)?;
         let network = network_of(&nodes[0].path.join(LEDGER))?;
         for (node, place) in nodes.iter().zip(&places) {
@@ -122,16 +129,28 @@ impl NetworkDir {
             url: format!("https://{}", place.client),
             dir: Some(format!("node-{}", node.id).into()),
         });
+        let mut lines: Vec<_> = lines.collect();
+        lines.extend(self.lines_of_others(nodes));
         // Members may transact too: in a network of members only, the first of them does.
         let first = ["participants/participant-1", "members/member-1"];
         let who = first.into_iter().find(|who| self.path.join(format!("{who}.crt")).exists()).unwrap_or(first[0]);
         let file = NetworkFile {
             service_certificate: SERVICE_CERTIFICATE.into(),
             identity: IdentityFiles { certificate: format!("{who}.crt").into(), key: format!("{who}.key").into() },
-            nodes: lines.collect(),
+            nodes: lines,
         };
         let text = serde_json::to_string_pretty(&file).expect("paths of ours are text");
         write(&self.network_file(), text.as_bytes(), Access::Public)
+    }
+}
+
+impl NetworkDir {
+    /// What an earlier network file says of nodes that run elsewhere.
+    fn lines_of_others(&self, nodes: &[NodeDir]) -> Vec<NodeLine> {
+        let file = fs::read(self.network_file()).ok();
+        let file = file.and_then(|text| serde_json::from_slice::<NetworkFile>(&text).ok());
+        let lines = file.map(|file| file.nodes).unwrap_or_default();
+        lines.into_iter().filter(|line| nodes.iter().all(|node| node.id.0 != line.id)).collect()
     }
 }
 
@@ -240,6 +259,27 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_earlier_network_keeps_its_nodes_and_the_lines_of_those_that_run_elsewhere() {
+        let made = crate::sandbox::made_for_test(2);
+        let file = made.path().join(NETWORK_FILE);
+        let mut network: NetworkFile = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let elsewhere = |id, dir| NodeLine { id, url: "https://127.0.0.1:7".into(), dir };
+        network.nodes.remove(0);
+        network.nodes.extend([elsewhere(3, None), elsewhere(4, Some("/elsewhere/node-4".into()))]);
+        let others = network.nodes[1..].to_vec();
+        fs::write(&file, serde_json::to_string(&network).unwrap()).unwrap();
+
+        let dir = NetworkDir::lock(made.path()).unwrap();
+        let nodes = dir.nodes().unwrap();
+        assert_eq!(nodes.iter().map(NodeDir::id).collect::<Vec<_>>(), [NodeId(2)]);
+        dir.configure(nodes, &crate::sandbox::args_for_test()).unwrap();
+        let after: NetworkFile = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let line = |line: &NodeLine| (line.id, line.url.clone(), line.dir.clone());
+        assert_eq!(after.nodes.len(), 3);
+        assert_eq!(after.nodes[1..].iter().map(line).collect::<Vec<_>>(), others.iter().map(line).collect::<Vec<_>>());
     }
 
     #[test]

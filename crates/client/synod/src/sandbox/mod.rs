@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use synod_client::{Client, ClientOptions, Network};
+use synod_client::{Client, ClientOptions, Network, NodeEntry};
 use synod_governance::entries::AdminPart;
 
 use crate::cli::{Admin, SandboxArgs};
@@ -79,21 +79,22 @@ async fn work(
 }
 
 fn prepare(dir: &NetworkDir, args: &SandboxArgs) -> Result<Vec<NodeDir>, Failure> {
-    let count = if dir.is_made() {
-        dir.node_count()?
+    let nodes: Vec<_> = if dir.is_made() {
+        dir.nodes()?
     } else {
         let making = output::spinner("making keys, certificates and the genesis block");
         create::create(dir, &plan(args))?;
         making.finish_and_clear();
-        args.nodes
+        (1..=args.nodes).map(|id| dir.node(id)).collect()
     };
+    let count = nodes.len() as u64;
     if count != args.nodes && args.nodes != DEFAULT_NODES {
         return Err(Failure::new(
             format!("the network in {} has {count} nodes, not {}", dir.path().display(), args.nodes),
             "leave out --nodes to resume it, or name another --dir",
         ));
     }
-    dir.configure(count, args)
+    dir.configure(nodes, args)
 }
 
 fn plan(args: &SandboxArgs) -> create::Plan {
@@ -106,11 +107,13 @@ fn plan(args: &SandboxArgs) -> create::Plan {
 
 async fn wait_until_ready(network: Network, dir: &Path, supervisor: &Supervisor) -> Result<(), Failure> {
     let count = network.nodes.len();
+    let runs_here = |entry: &&NodeEntry| entry.dir == Some(dir.join(format!("node-{}", entry.id)));
+    let elsewhere = count - network.nodes.iter().filter(runs_here).count();
     let options = ClientOptions { answer_within: Duration::from_secs(1), ..ClientOptions::default() };
     let client = Client::with_options(network, options)?;
     let waiting = output::spinner("waiting until the nodes have a leader");
     let since = Instant::now();
-    while !node::ask(&client).await.is_ready_but_for(supervisor.given_up()) {
+    while !node::ask(&client).await.is_ready_but_for(supervisor.given_up() + elsewhere) {
         let given_up = supervisor.given_up();
         if 2 * (count - given_up) <= count {
             return Err(Failure::new(
@@ -141,14 +144,20 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 /// A network that has not run, with `node.toml` for each node and the network file.
 #[cfg(test)]
 pub fn made_for_test(nodes: u64) -> tempfile::TempDir {
-    use clap::Parser;
-
-    let line = crate::cli::Cli::parse_from(["synod", "sandbox"]);
-    let crate::cli::Command::Sandbox(args) = line.command else { unreachable!("as it says") };
     let path = tempfile::tempdir().unwrap();
     let dir = NetworkDir::lock(path.path()).unwrap();
     let admin = synod_governance::entries::AdminPart::Sealed;
     create::create(&dir, &create::Plan { nodes, members: 2, participants: 1, admin }).unwrap();
-    dir.configure(nodes, &args).unwrap();
+    dir.configure((1..=nodes).map(|id| dir.node(id)).collect(), &args_for_test()).unwrap();
     path
+}
+
+/// What the command line says if the user says nothing.
+#[cfg(test)]
+pub fn args_for_test() -> SandboxArgs {
+    use clap::Parser;
+
+    let line = crate::cli::Cli::parse_from(["synod", "sandbox"]);
+    let crate::cli::Command::Sandbox(args) = line.command else { unreachable!("as it says") };
+    args
 }
