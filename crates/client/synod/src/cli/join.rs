@@ -13,7 +13,8 @@ pub struct NodeJoinArgs {
     pub dir: PathBuf,
     /// The directory of a node of the network: its keys, its genesis block and its peers are taken over.
     ///
-    /// Keys lie in files until attestation and threshold keys arrive: whoever reads this directory holds the service's.
+    /// Take the node that joined last: it lists all others. Nodes of the network file of --add-to that run on this
+    /// machine are listed, too. Keys lie in files until attestation and threshold keys arrive: whoever reads this directory holds the service's.
     #[arg(long, value_name = "NODE_DIR")]
     pub like: PathBuf,
     /// The slot: one above the highest that the network ever gave.

@@ -1,11 +1,12 @@
 //! `synod node join`: a directory for a node that members are to add.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use synod_client::{NETWORK_FILE, NetworkFile, NodeLine};
+use synod_client::{NETWORK_FILE, Network, NetworkFile, NodeLine};
 use synod_crypto::slot::issued_slot;
 use synod_crypto::{Certificate, NodeKey, ServiceKey, SessionKeys};
 use synod_governance::bounded::{Blob, Name};
@@ -60,9 +61,12 @@ pub fn join(args: &NodeJoinArgs, json: bool) -> Result<(), Failure> {
     }
     let (key, name) = (NodeKey::generate(), host_of(&args.client_address)?);
     let entry = entry(args, &key)?;
-    let config = like.config_of(args);
+    let mut config = like.config_of(args);
     let network_line = network_line(args)?;
     let network = args.add_to.as_deref().map(|file| network_with(file, &network_line)).transpose()?;
+    if let Some(file) = &args.add_to {
+        add_peers(file, id, &mut config.peers);
+    }
 
     make(&args.dir, |dir| {
         like.node(id, &key, &[name]).write(dir)?;
@@ -245,6 +249,18 @@ fn network_with(file: &Path, line: &NodeLine) -> Result<(PathBuf, String), Failu
     Ok((file, text))
 }
 
+/// Adds the nodes of the network file that run on this machine and joined after the node that was taken as a pattern.
+fn add_peers(file: &Path, own: NodeId, peers: &mut BTreeMap<NodeId, String>) {
+    // The file was read a moment ago; nodes elsewhere have to be listed by hand.
+    let Ok(network) = Network::load(file) else { return };
+    for node in network.nodes.into_iter().filter(|node| node.id < own) {
+        let config = node.dir.and_then(|dir| NodeConfig::load(&dir.join(NODE_CONFIG)).ok());
+        if let Some(place) = config.map(|config| config.peer_address).filter(|place| is_one_place(place)) {
+            peers.entry(node.id).or_insert(place);
+        }
+    }
+}
+
 /// Makes a directory as a whole: at its name there is nothing, or all of it.
 fn make(dir: &Path, fill: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(), Failure> {
     let hint = "name a directory with --dir that you may make";
@@ -332,6 +348,17 @@ mod tests {
         let files = ["node.toml", "slot.crt"].map(|name| fs::read(node.join(name)).unwrap());
         assert!(files.iter().all(|file| !file.windows(7).any(|bytes| bytes == b"example")));
         assert!(!certificate.der().windows(7).any(|bytes| bytes == b"example"));
+    }
+
+    #[test]
+    fn a_node_that_joins_after_another_knows_that_one_from_the_network_file() {
+        let net = made_for_test(3);
+        join(&args(net.path(), &[]), true).unwrap();
+        let dir = net.path().join("node-5").display().to_string();
+        join(&args(net.path(), &[("--dir", &dir), ("--id", "5"), ("--peer-address", "127.0.0.1:8205")]), true).unwrap();
+        let peers = NodeConfig::load(&net.path().join("node-5/node.toml")).unwrap().peers;
+        assert_eq!(peers.keys().copied().collect::<Vec<_>>(), [1, 2, 3, 4].map(NodeId));
+        assert_eq!(peers[&NodeId(4)], "127.0.0.1:8204");
     }
 
     #[test]
