@@ -185,6 +185,12 @@ impl Constitution {
         actor.map(|(_, actor)| actor.name.as_str())
     }
 
+    /// The names of all actors: for who looks up many.
+    pub fn names(&self) -> BTreeMap<ActorId, &str> {
+        let name = |(_, actor): &'_ (Role, AddActor)| actor.certificate.actor_id();
+        self.actors.iter().filter_map(|actor| Some((name(actor)?, actor.1.name.as_str()))).collect()
+    }
+
     fn read_voting(&mut self, state: &dyn Lookup) -> Read<()> {
         for entry in POLICIES.range(state, ..) {
             let (key, policy) = entry?;

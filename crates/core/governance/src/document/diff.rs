@@ -82,8 +82,9 @@ fn facts(constitution: &Constitution) -> BTreeMap<String, String> {
         let pins = if actor.pins == Pins::default() { String::new() } else { format!(", pins {}", short(&actor.pins)) };
         add(format!("{role} {:?}", actor.name.as_str()), format!("key {id}, certificate {certificate}{pins}"));
     }
+    let names = constitution.names();
     for (slot, node) in &constitution.nodes {
-        let owner = constitution.name_of(&node.owner).map_or_else(|| node.owner.to_hex(), |name| format!("{name:?}"));
+        let owner = names.get(&node.owner).map_or_else(|| node.owner.to_hex(), |name| format!("{name:?}"));
         let key = synod_crypto::sha256(&[&node.public_key]);
         let code = node.code.as_ref().map_or_else(String::new, |code| format!(", code {}", code.to_hex()));
         let platform = node.platform.map_or_else(String::new, |platform| format!(", platform {}", short(&platform)));

@@ -1,5 +1,6 @@
 //! Writing a constitution document.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -15,7 +16,7 @@ use crate::entries::{Epochs, Pins, Role, Rules};
 /// # Panics
 /// If an entry cannot be written as TOML: all kinds of entries can, and tables hold no others.
 pub fn to_toml(constitution: &Constitution) -> String {
-    let mut out = Writer(String::new());
+    let mut out = Writer { text: String::new(), names: constitution.names() };
     out.network(constitution);
     out.actors(constitution);
     out.nodes(constitution);
@@ -24,12 +25,16 @@ pub fn to_toml(constitution: &Constitution) -> String {
     out.voting(constitution);
     out.settings(constitution);
     out.rest(constitution);
-    out.0
+    out.text
 }
 
-struct Writer(String);
+struct Writer<'c> {
+    text: String,
+    /// Of the actors: references between entries are names.
+    names: BTreeMap<ActorId, &'c str>,
+}
 
-impl Writer {
+impl Writer<'_> {
     fn network(&mut self, constitution: &Constitution) {
         self.comment("The constitution of a Synod network. It changes only by proposals that its members accept.");
         self.section("network");
@@ -65,7 +70,8 @@ impl Writer {
             self.section("[node]");
             self.key("slot", &slot.0);
             self.key("name", &node.name);
-            self.key("owner", &name_or_id(constitution, &node.owner));
+            let owner = self.names.get(&node.owner).map_or_else(|| node.owner.to_hex(), ToString::to_string);
+            self.key("owner", &owner);
             self.key("address", &node.address);
             self.key("public_key", &node.public_key);
             self.key_if("code", node.code.as_ref());
@@ -126,8 +132,8 @@ impl Writer {
                 PolicyKey::Default => "default",
                 PolicyKey::Kind(kind) => kind.name(),
             };
-            let name_of = |id: &ActorId| constitution.name_of(id).map(str::to_owned);
-            self.key(key, &NamedPolicy::of(policy, &name_of));
+            let named = NamedPolicy::of(policy, &|id| self.names.get(id).map(ToString::to_string));
+            self.key(key, &named);
         }
         self.heading("Who may propose: \"members\", or \"actors\". Without an entry: actors for nodes, else members.");
         self.section("proposers");
@@ -180,7 +186,7 @@ impl Writer {
     }
 
     fn heading(&mut self, text: &str) {
-        self.0.push('\n');
+        self.text.push('\n');
         self.comment(text);
     }
 
@@ -204,12 +210,8 @@ impl Writer {
     }
 
     fn line(&mut self, text: &str) {
-        writeln!(self.0, "{text}").expect("a string takes all");
+        writeln!(self.text, "{text}").expect("a string takes all");
     }
-}
-
-fn name_or_id(constitution: &Constitution, id: &ActorId) -> String {
-    constitution.name_of(id).map_or_else(|| id.to_hex(), str::to_owned)
 }
 
 /// A value on one line.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use synod_types::ActorId;
 
 use super::AsOf;
-use super::proposal::{DecisionView, source};
+use super::proposal::{DecisionView, lines, source};
 use crate::actions::{Action, ActionKind};
 use crate::entries::Role;
 use crate::event::Event;
@@ -115,7 +115,7 @@ pub fn event(event: &Event, before: Tables<'_>, after: Tables<'_>, as_of: &AsOf<
                 proposer: proposer.to_hex(),
                 proposer_name: proposal.as_ref().map_or_else(String::new, |p| p.proposer_name.as_str().to_owned()),
                 kinds: actions.iter().map(Action::kind).collect(),
-                summary: actions.iter().map(Action::summary).collect(),
+                summary: lines(actions),
                 note: proposal.as_ref().map_or_else(String::new, |proposal| proposal.note.as_str().to_owned()),
                 expires: proposal.as_ref().and_then(|proposal| proposal.expires),
             };
@@ -128,7 +128,7 @@ pub fn event(event: &Event, before: Tables<'_>, after: Tables<'_>, as_of: &AsOf<
         Event::Closed { id, decision } => {
             let proposal = after.proposal(*id)?;
             let actions = proposal.as_ref().map_or(&[][..], |proposal| &proposal.actions);
-            let summary = actions.iter().map(Action::summary).collect();
+            let summary = lines(actions);
             let decision = DecisionView::new(decision, as_of);
             ("closed", EventFields::Closed { id: *id, status: decision.status, summary, decision })
         }

@@ -27,7 +27,7 @@ pub struct Summary {
     pub proposer_name: String,
     /// The kind of each action, in order.
     pub kinds: Vec<ActionKind>,
-    /// Each action in one line for people, in order; what it quotes is escaped.
+    /// Each action in one line for people, in order; what it quotes is escaped, and what is very long ends in dots.
     pub summary: Vec<String>,
     /// Why, for people.
     pub note: String,
@@ -180,6 +180,18 @@ pub(super) fn source(source: &Source) -> (&'static str, Option<String>) {
     }
 }
 
+/// Each action in one line of bounded length. All that it says is shown with the proposal in full.
+pub(super) fn lines(actions: &[Action]) -> Vec<String> {
+    let cut = |action: &Action| {
+        let line = action.summary();
+        match line.char_indices().nth(LINE_CHARS_MAX) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line,
+        }
+    };
+    actions.iter().map(cut).collect()
+}
+
 /// A proposal in short.
 pub(super) fn summary(
     tables: Tables<'_>,
@@ -208,7 +220,7 @@ pub(super) fn summary(
         proposer: proposal.proposer.to_hex(),
         proposer_name: proposal.proposer_name.as_str().to_owned(),
         kinds: proposal.actions.iter().map(Action::kind).collect(),
-        summary: proposal.actions.iter().map(Action::summary).collect(),
+        summary: lines(&proposal.actions),
         note: proposal.note.as_str().to_owned(),
         submitted: Submitted { txid: as_of.txid_text(proposal.seqno), time: proposal.time },
         expires: proposal.expires,
@@ -249,3 +261,6 @@ impl Membership {
         Ok(count)
     }
 }
+
+/// How long a line about an action is before it is cut: names, an id and an address fit, a policy of sixty members does not.
+const LINE_CHARS_MAX: usize = 1_000;

@@ -199,6 +199,20 @@ fn a_proposal_in_full_is_this_document() {
 }
 
 #[test]
+fn a_line_about_an_action_is_of_bounded_length_and_the_action_is_shown_as_a_whole() {
+    let orgs = ["Alpha"].map(Org::new);
+    let mut world = World::genesis(&[&orgs[0]]);
+    let required = || Policy::Required(Members(Set::new([orgs[0].id()]).unwrap()));
+    let policy = Policy::AnyOf(bounded::List::new((0..60).map(|_| required()).collect()).unwrap());
+    let set = SetPolicy { kind: Some(ActionKind::AddNode), value: Some(policy) };
+    let id = world.propose(&orgs[0], vec![Action::SetPolicy(set)]).unwrap();
+    let shown = view::proposal(world.tables(), &as_of(&world), id, None).unwrap().unwrap();
+    let line = &shown.summary.summary[0];
+    assert!(line.chars().count() == 1_001 && line.ends_with('…') && line.starts_with("decide add_node by"), "{line}");
+    assert!(serde_json::to_string(&shown.actions).unwrap().len() > 60 * 64);
+}
+
+#[test]
 fn the_constitution_is_shown_as_the_document_that_reads_back_as_itself() {
     let (world, [a, ..]) = lived();
     let found = view::constitution(world.tables(), &as_of(&world)).unwrap().unwrap();
