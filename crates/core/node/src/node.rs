@@ -241,12 +241,20 @@ impl Node {
         if self.tell_if_removed(peer) {
             return;
         }
+        let is_late = self.is_late(peer);
         // First of all on a new channel, so that the peer has seen nothing yet of this node's present life.
-        if self.latecomers.as_ref().is_none_or(|latecomers| latecomers.includes(peer)) {
+        if self.latecomers.is_none() || is_late {
             self.send(peer, &PeerMessage::Resume);
         }
-        // Also of a node that is only starting: it may have ended before it told.
-        self.send(peer, &self.synced_message());
+        // Also of a node that is only starting: it may have ended before it told. A late one is told when it has answered.
+        if !is_late {
+            self.send(peer, &self.synced_message());
+        }
+    }
+
+    /// Whether `peer` has not said what it remembers, though this node takes part.
+    pub(crate) fn is_late(&self, peer: NodeId) -> bool {
+        self.latecomers.as_ref().is_some_and(|latecomers| latecomers.includes(peer))
     }
 
     fn on_peer_closed(&mut self, peer: NodeId) {
@@ -290,6 +298,7 @@ impl Node {
     }
 
     fn on_remembered(&mut self, now: Time, from: NodeId, seen: Promise, circle: Circle) {
+        let was_late = self.is_late(from);
         let checked = match (&mut self.engine, &mut self.latecomers) {
             (Engine::Resuming { resuming, .. }, _) => resuming.heard(now, from, seen, circle),
             (Engine::Running(consensus), Some(latecomers)) => {
@@ -300,8 +309,10 @@ impl Node {
             }
             (Engine::Idle | Engine::Running(_), _) => Ok(()),
         };
-        if let Err(reason) = checked {
-            self.stop(reason);
+        match checked {
+            Err(reason) => self.stop(reason),
+            Ok(()) if was_late => self.send(from, &self.synced_message()),
+            Ok(()) => {}
         }
     }
 

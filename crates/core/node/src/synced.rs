@@ -87,7 +87,8 @@ impl Node {
             return;
         }
         self.synced.told = self.synced.end;
-        for peer in self.peers() {
+        // Who has not said yet what it remembers must not take what it hears now for something from before.
+        for peer in self.peers().into_iter().filter(|peer| !self.is_late(*peer)).collect::<Vec<_>>() {
             self.send(peer, &self.synced_message());
         }
     }
