@@ -97,17 +97,33 @@ pub(crate) fn speaker(
     if presented.len() > CHAIN_CERTIFICATES_MAX || presented.iter().any(|der| der.len() > CERTIFICATE_BYTES_MAX) {
         return Ok(Err(IdentityRefused::ChainTooLarge));
     }
+    let mut refused = IdentityRefused::UnknownActor;
     for der in presented {
         let Ok(certificate) = synod_crypto::Certificate::from_der(der.clone()) else {
             return Ok(Err(ChainRefused::Malformed { what: "certificate" }.into()));
         };
         let id = certificate.actor_id();
-        if let Some(entry) = tables.actor(&id)? {
-            let crl = tables.revoked(&id)?;
-            return Ok(verify(&entry, presented, at, crl.as_ref()).map(|leaf| (id, entry, leaf)));
+        let Some(entry) = tables.actor(&id)? else { continue };
+        let crl = tables.revoked(&id)?;
+        match verify(&entry, presented, at, crl.as_ref()) {
+            // The order in which a chain is presented is its holder's choice, so what counts is the way that was
+            // verified: whoever stands on it is nearer to the leaf.
+            Ok(leaf) if !any_is_actor(tables, &leaf.sub_cas)? => return Ok(Ok((id, entry, leaf))),
+            Ok(_) => {}
+            Err(why) if refused == IdentityRefused::UnknownActor => refused = why,
+            Err(_) => {}
         }
     }
-    Ok(Err(IdentityRefused::UnknownActor))
+    Ok(Err(refused))
+}
+
+fn any_is_actor(tables: Tables<'_>, keys: &[Digest]) -> Read<bool> {
+    for key in keys {
+        if tables.actor(&ActorId(key.0))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Checks that `presented`, leaf first, speaks for this actor at ledger time `at`.

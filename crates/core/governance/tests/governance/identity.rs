@@ -248,6 +248,10 @@ fn one_organisation_holds_both_identities_and_the_nearer_one_speaks() {
     let clerk = leaf("clerk", &house.treasury, "gov");
     let caller = house.identify(&house.chain(&clerk, &house.treasury)).unwrap();
     assert_eq!((caller.actor, caller.role), (house.treasury.certificate.actor_id(), Role::Participant));
+    let mut turned = house.chain(&clerk, &house.treasury);
+    turned[1..].reverse();
+    let caller = house.identify(&turned).unwrap();
+    assert_eq!(caller.role, Role::Participant, "in whatever order the chain comes");
     let caller = house.identify(&house.chain(&cook, &house.kitchen)).unwrap();
     assert_eq!(caller.role, Role::Member);
 }
