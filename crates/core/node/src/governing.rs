@@ -184,8 +184,10 @@ pub fn refusal(refused: &Refused) -> Reply {
         | Refused::ProposalClosed { .. }
         | Refused::AlreadyVoted { .. }
         | Refused::CounterNotAbove { .. }
-        | Refused::RuleKnown => 409,
-        Refused::TooManyOpen | Refused::TooManyOpenOfActor => 429,
+        | Refused::RuleKnown
+        // Not 429: to send the same again does not help before somebody votes.
+        | Refused::TooManyOpen
+        | Refused::TooManyOpenOfActor => 409,
         Refused::Unreadable { .. } => 500,
         _ => 422,
     };

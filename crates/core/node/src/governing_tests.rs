@@ -143,3 +143,10 @@ fn a_refused_proposal_is_answered_with_each_reason_its_action_and_its_hint() {
         (422, Some("NoActions"), None)
     );
 }
+
+#[test]
+fn too_many_open_proposals_are_no_reason_to_send_the_same_again() {
+    for refused in [Refused::TooManyOpen, Refused::TooManyOpenOfActor] {
+        assert_eq!(refusal(&refused).status, 409, "clients retry what is refused with 429");
+    }
+}
