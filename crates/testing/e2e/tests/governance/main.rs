@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod certificates;
+mod decided_once;
 mod identities;
 mod refusals;
 mod replays;

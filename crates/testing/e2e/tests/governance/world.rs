@@ -14,7 +14,13 @@ pub struct World {
 impl World {
     /// One node, three members, one participant.
     pub fn start() -> Self {
-        Self { sandbox: Sandbox::with_arguments(&["--nodes", "1"]), folder: tempfile::tempdir().unwrap() }
+        Self::with_nodes(1)
+    }
+
+    /// As many nodes, three members, one participant.
+    pub fn with_nodes(count: u64) -> Self {
+        let sandbox = Sandbox::with_arguments(&["--nodes", &count.to_string()]);
+        Self { sandbox, folder: tempfile::tempdir().unwrap() }
     }
 
     /// The identity of the sandbox's member with this number.
