@@ -410,6 +410,9 @@ const SANDBOX_EXAMPLES: &str = "\
 Examples:
   synod sandbox                          three nodes, until Ctrl-C
   synod sandbox --dir net                the same, kept in net/; run it again to go on
+  synod sandbox --members 5 --participants 0 --dir net
+                                         a network of members only; to govern it:
+                                         synod proposal list --identity net/members/member-1
   synod sandbox --exec 'synod bench log --connections 1 --depth 1000'
   synod sandbox --exec 'cast block-number --rpc-url $SYNOD_RPC_URL'";
 
