@@ -79,7 +79,9 @@ impl ClientError {
                 "set SYNOD_NODES (or --nodes) to the network.json that synod sandbox wrote, or to its directory"
             }
             Self::FileNotValid { .. } => "let synod sandbox write the file anew, or see synod node status --help",
-            Self::CertificatesRefused(_) => "check that certificate and key in the network file belong together",
+            Self::CertificatesRefused(_) => {
+                "check that certificate and key belong together: those of --identity, or of the network file"
+            }
             Self::KeyRefused(_) => "sign with a key on P-256 or P-384, or an Ed25519 key",
             Self::NoNodes => "list at least one node in the network file",
             Self::NoNodeAnswered { .. } => {

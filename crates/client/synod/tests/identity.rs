@@ -55,6 +55,8 @@ fn nothing_is_written_twice_and_an_authority_needs_its_own_key() {
     assert_eq!(again.status.code(), Some(1));
     assert!(text(&again.stderr).contains("cannot write a.key"), "{}", text(&again.stderr));
     assert_eq!(fs::read(dir.path().join("a.key")).unwrap(), key);
+    let unseen = identity(dir.path(), "new --name \u{202e}A --out d");
+    assert!(text(&unseen.stderr).contains("unseen characters"), "{}", text(&unseen.stderr));
     fs::copy(dir.path().join("b.key"), dir.path().join("a.key")).unwrap();
     let wrong = identity(dir.path(), "new --name C --issuer a --out c");
     assert!(text(&wrong.stderr).contains("the authority's key is not its certificate's"), "{}", text(&wrong.stderr));

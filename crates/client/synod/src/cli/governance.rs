@@ -246,8 +246,8 @@ pub struct RuleListArgs {
     /// As whom.
     #[command(flatten)]
     pub govern: GovernArgs,
-    /// The member's id, in hexadecimal digits [default: one's own].
-    #[arg(long, value_name = "ID")]
+    /// The member's name, or its id in hexadecimal digits [default: oneself].
+    #[arg(long, value_name = "NAME|ID")]
     pub member: Option<String>,
 }
 

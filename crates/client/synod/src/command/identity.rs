@@ -10,6 +10,7 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::json;
 use synod_crypto::x509::{Validity, actor_certificate, issued_actor_certificate, organisation_certificate};
 use synod_crypto::{ActorKey, Certificate};
+use synod_governance::bounded::Name;
 use synod_types::Time;
 
 use crate::cli::{IdentityCommand, IdentityNewArgs, IdentityShowArgs};
@@ -28,6 +29,7 @@ pub fn identity(command: &IdentityCommand, json: bool) -> Result<(), Failure> {
 }
 
 fn new(args: &IdentityNewArgs, json: bool) -> Result<(), Failure> {
+    Name::new(args.name.clone()).hint("give a name that people can read with --name")?;
     let key = ActorKey::generate();
     let validity = Validity::days(now(), args.days);
     let chain = match &args.issuer {
@@ -74,7 +76,7 @@ fn print(chain: &[Certificate], json: bool) -> Result<(), Failure> {
         };
         return output::json(&json!({"certificates": chain.iter().map(each).collect::<Vec<_>>()}));
     }
-    let days = |certificate: &Certificate| seconds(certificate).saturating_sub(now().seconds()) / 86_400;
+    let days = |certificate: &Certificate| seconds(certificate).saturating_sub(now().seconds()).div_ceil(86_400);
     let line = |certificate: &Certificate| {
         let name = certificate.common_name().unwrap_or_default();
         format!("{}  {name:?}, valid for {} days\n", certificate.actor_id(), days(certificate))

@@ -58,13 +58,12 @@ async fn next_counter(session: &Session) -> Result<u64, Failure> {
 }
 
 async fn list(args: RuleListArgs, json: bool) -> Result<(), Failure> {
+    let session = Session::open(&args.govern)?;
     let member = match &args.member {
-        Some(text) => Some(ActorId::from_hex(text).ok_or_else(|| {
-            Failure::new("not an actor's id: 64 hexadecimal digits", "see the ids in synod constitution show")
-        })?),
+        Some(text) => Some(id_of(&session, text).await?),
         None => None,
     };
-    let answer = Session::open(&args.govern)?.governance.rules(member).await?;
+    let answer = session.governance.rules(member).await?;
     if json {
         return show::verbatim(&answer.body);
     }
@@ -72,4 +71,15 @@ async fn list(args: RuleListArgs, json: bool) -> Result<(), Failure> {
         format!("{}  {}  {}\n", rule.digest, rule.txid.as_deref().unwrap_or("?"), show::inline(&rule.rule))
     };
     output::text(&answer.view.rules.iter().map(line).collect::<String>())
+}
+
+/// The member with this id or name.
+async fn id_of(session: &Session, text: &str) -> Result<ActorId, Failure> {
+    if let Some(id) = ActorId::from_hex(text) {
+        return Ok(id);
+    }
+    let named = session.speaker(None).await?.constitution.actor_named(text);
+    named.ok_or_else(|| {
+        Failure::new(format!("there is no actor {text:?}"), "see who there is in synod constitution show")
+    })
 }
