@@ -9,6 +9,7 @@ use bytes::Bytes;
 use raft::StateRole;
 use raft::eraftpb::{Entry, Message};
 use synod_types::boundary::LogRecord;
+use synod_types::ids::NUMBER_MAX;
 use synod_types::limits::PEER_MESSAGE_BYTES_MAX;
 use synod_types::{Configuration, LogIndex, NodeId, Untrusted, View};
 
@@ -387,9 +388,6 @@ fn in_range(numbers: &[(&'static str, LogIndex)]) -> Result<(), PeerMisbehaved> 
 fn names(read: ReadContext, expected: NodeId) -> Result<(), PeerMisbehaved> {
     if read.node == expected { Ok(()) } else { Err(PeerMisbehaved::ForeignReadContext { found: read.node, expected }) }
 }
-
-/// No view, index or seqno of a running network comes near: a million a second for 146,000 years.
-const NUMBER_MAX: u64 = 1 << 62;
 
 /// How far a view may be above ours: thirteen years of ten elections a second while we were away.
 const VIEW_JUMP_MAX: u64 = 1 << 32;

@@ -2,6 +2,7 @@
 
 use synod_crypto::{SALT_SIZE, labels, sha256};
 use synod_types::codec::DecodeReason;
+use synod_types::ids::NUMBER_MAX;
 use synod_types::{Decode, DecodeError, Decoder, Digest, Encode, Encoder, Epoch, LogIndex, NodeId, Seqno, Time, View};
 
 /// The header of a block. Its digest is what the node signs and what the chain covers.
@@ -59,9 +60,6 @@ pub enum BlockKind {
 
 /// The version of header and block.
 pub const BLOCK_FORMAT: u16 = 1;
-
-/// The largest view, seqno or index: sums with small numbers stay in range everywhere.
-const NUMBER_MAX: u64 = 1 << 62;
 
 impl BlockHeader {
     /// The digest that stands for the header, and with it for the block.

@@ -92,12 +92,13 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use synod_types::ids::NUMBER_MAX;
     use synod_types::{Seqno, View};
 
     #[test]
     fn evidence_names_its_transaction_and_reads_back() {
         let key = HmacKey::new(b"key");
-        for id in [TxId::new(View(2), Seqno(14)), TxId::new(View(u64::MAX), Seqno(u64::MAX))] {
+        for id in [TxId::new(View(2), Seqno(14)), TxId::new(View(NUMBER_MAX), Seqno(NUMBER_MAX))] {
             let text = evidence(id, &key);
             assert_eq!(text, format!("ce:{id}:{}", key.authenticate(id.to_string().as_bytes())));
             assert_eq!(evidence_txid(&text), Some(id));

@@ -215,6 +215,7 @@ mod tests {
             ("rules?member=07", "QueryNotValid"),
             ("rules?id=07", "QueryNotValid"),
             ("events?after=14", "QueryNotValid"),
+            ("events?after=1.18446744073709551615", "QueryNotValid"),
             ("events?after=2.14/", "QueryNotValid"),
             ("events?after=2.14/x", "QueryNotValid"),
             ("requests", "MethodNotAllowed"),
