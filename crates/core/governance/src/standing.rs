@@ -38,11 +38,11 @@ tagged! {
         0 => ProposerIs(Members),
         /// A member proposed it.
         1 => ProposerIsMember,
-        /// The node's owner proposed it.
+        /// The node's owner proposed it; not of a node that would change hands.
         2 => OwnerIsProposer,
-        /// The node's owner is an actor already.
+        /// The node's owner is an actor already; if it would change hands, the new one, too.
         3 => OwnerIsActor,
-        /// The node's owner has fewer nodes than this, counting those of earlier open proposals.
+        /// The node's owner, the new one if it would change hands, has fewer nodes than this, counting those of earlier open proposals.
         4 => ActorNodesFewerThan(u32),
         /// The node's code is named and approved.
         5 => CodeIsApproved,
@@ -79,8 +79,10 @@ pub enum Condition {
 /// What an action is about, as far as predicates ask.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Subject {
-    /// The owner of the node.
+    /// The owner of the node, once the action has been carried out.
     pub owner: Option<ActorId>,
+    /// Whose node it is until then, if it is taken from somebody else.
+    pub taken_from: Option<ActorId>,
     /// Whether the action gives the owner one more node.
     pub adds_node: bool,
     /// The node's code.
@@ -216,11 +218,15 @@ impl Predicate {
         Ok(match self {
             Self::ProposerIs(Members(ids)) => ids.contains(&case.proposer),
             Self::ProposerIsMember => tables.is_member(&case.proposer)?,
-            Self::OwnerIsProposer => subject.owner == Some(case.proposer),
-            Self::OwnerIsActor => match subject.owner {
-                Some(owner) => tables.actor(&owner)?.is_some(),
-                None => false,
-            },
+            // Who takes another's node would be its owner, and looks after it no more than anybody else.
+            Self::OwnerIsProposer => subject.owner == Some(case.proposer) && subject.taken_from.is_none(),
+            Self::OwnerIsActor => {
+                let mut all = subject.owner.is_some();
+                for owner in subject.owner.iter().chain(&subject.taken_from) {
+                    all = all && tables.actor(owner)?.is_some();
+                }
+                all
+            }
             Self::ActorNodesFewerThan(k) => match subject.owner {
                 Some(owner) => tables.node_count_of(&owner)? + case.nodes_pending < *k,
                 None => false,

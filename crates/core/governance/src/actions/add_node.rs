@@ -83,6 +83,7 @@ pub(crate) fn check_node(
 pub(super) fn subject(node: &NodeEntry, adds_node: bool) -> Subject {
     Subject {
         owner: Some(node.owner),
+        taken_from: None,
         adds_node,
         code: node.code.clone(),
         platform: node.platform,

@@ -8,7 +8,7 @@ use super::{ActionKind, Rule, Scene};
 use crate::execute::Env;
 use crate::macros::record;
 use crate::reason::Reason;
-use crate::tables::{ACTORS, REVOKED, Read, STANDING, Tables};
+use crate::tables::{ACTORS, Read, STANDING, Tables};
 
 record! {
     /// Removes a member or a participant.
@@ -41,11 +41,10 @@ impl Rule for RemoveActor {
     }
 }
 
-/// Removes an actor and what is its own. The counter of its statements stays: should it come back under the same key,
-/// nothing that it signed before is good again.
+/// Removes an actor and what is its own. The counter of its statements and its revocation list stay: should it come
+/// back under the same key, in whatever role, nothing that it signed before is good again, and no leaf that it revoked.
 pub(super) fn forget(id: &ActorId, tx: &mut Tx<'_>) -> Read<()> {
     ACTORS.remove(tx, id);
-    REVOKED.remove(tx, id);
     let rules: Vec<_> = Tables(tx).standing_rules_of(id)?.into_keys().collect();
     rules.iter().for_each(|rule| STANDING.remove(tx, &(*id, *rule)));
     Ok(())

@@ -111,7 +111,8 @@ impl Rule for ReplaceNode {
         Ok(match tables.node(self.node)? {
             Some(old) => {
                 let new = self.entry(&old);
-                subject(&new, new.owner != old.owner)
+                let taken_from = (new.owner != old.owner).then_some(old.owner);
+                Subject { taken_from, ..subject(&new, taken_from.is_some()) }
             }
             None => Subject::default(),
         })

@@ -235,6 +235,37 @@ fn an_organisation_revokes_a_leaf_itself_and_only_by_newer_lists_of_its_own() {
 }
 
 #[test]
+fn what_an_organisation_revoked_stays_revoked_if_it_comes_back_in_another_role() {
+    let mut house = house(|_| Pins::default());
+    let (org, other) = (house.org(), house.other.clone());
+    let stolen = leaf("stolen", &house.intermediate, "gov");
+    let clerk = leaf("clerk", &house.intermediate, "gov");
+    let chain = |leaf: &Holder, house: &House| vec![leaf.der(), house.intermediate.der()];
+    house.world.request(&org, &crl(&house.intermediate, 5, &[&stolen])).unwrap();
+    let certificate = CertificateDer::of(&house.intermediate.certificate);
+    let add = AddActor { name: name("House"), certificate, pins: Pins::default() };
+    let remove = RemoveActor { id: org.id() };
+    let rows = [
+        (vec![Action::RemoveMember(remove.clone()), Action::AddParticipant(add.clone())], Role::Participant),
+        (vec![Action::RemoveParticipant(remove), Action::AddMember(add)], Role::Member),
+    ];
+    for (actions, role) in rows {
+        let id = house.world.propose(&other, actions).unwrap();
+        let status = house.world.accept(&other, id);
+        if status == Status::Open {
+            let chain = chain(&clerk, &house);
+            assert_eq!(house.vote(&clerk, chain, id, Choice::Accept), Ok(Status::Accepted));
+        }
+        assert_eq!(house.identify(&chain(&clerk, &house)).unwrap().role, role);
+        let refused = house.identify(&chain(&stolen, &house)).unwrap_err();
+        assert_eq!(refused.to_string(), "the certificate was revoked");
+        // Neither does an older list take its place.
+        let refused = house.world.request(&org, &crl(&house.intermediate, 4, &[])).map(|_| ());
+        assert_eq!(refused, Err(Refused::Crl { why: IdentityRefused::CrlNotNewer { number: 4, last: 5 } }));
+    }
+}
+
+#[test]
 fn one_organisation_holds_both_identities_and_the_nearer_one_speaks() {
     let mut house = house(|_| Pins::default());
     let certificate = CertificateDer::of(&house.treasury.certificate);

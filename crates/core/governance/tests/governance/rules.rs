@@ -25,7 +25,7 @@ fn world(predicate: &Predicate) -> (World, [Org; 3]) {
     constitution.code.insert(code(1), entry);
     let tee = TeeRule { allowed: true, tcb_min: Default::default(), advisories_denied: Default::default() };
     constitution.tees.insert(Platform::SevSnp, tee);
-    let kinds = [ActionKind::AddNode, ActionKind::RemoveNode, ActionKind::AddParticipant];
+    let kinds = [ActionKind::AddNode, ActionKind::RemoveNode, ActionKind::ReplaceNode, ActionKind::AddParticipant];
     constitution.auto_votes = kinds.into_iter().map(|kind| (kind, AutoVote::default())).collect();
     let mut world = World::of(&constitution);
     let rule = StandingRule { kinds: Set::new(kinds).unwrap(), condition: Condition::Is(predicate.clone()) };
@@ -36,11 +36,23 @@ fn world(predicate: &Predicate) -> (World, [Org; 3]) {
 
 #[test]
 fn each_predicate_holds_where_it_says_and_nowhere_else() {
-    let [a, _, p] = ["Alpha", "Beta", "Papa"].map(Org::new);
+    let [a, b, p] = ["Alpha", "Beta", "Papa"].map(Org::new);
     let own = |org: &Org| Action::AddNode(node("vn2", org.id()));
     let built = || Action::AddNode(NodeEntry { code: Some(code(1)), ..node("vn2", a.id()) });
     let placed = || Action::AddNode(NodeEntry { platform: Some(Platform::SevSnp), ..node("vn2", a.id()) });
     let participant = || Action::AddParticipant(Org::new("Quebec").add());
+    // The network's only node is Alpha's.
+    let replace = |owner: Option<&Org>| {
+        Action::ReplaceNode(ReplaceNode {
+            node: synod_types::NodeId(1),
+            owner: owner.map(|org| Owner(org.id())),
+            name: None,
+            public_key: None,
+            address: Some(node("vn2", a.id()).address),
+            code: None,
+            platform: None,
+        })
+    };
     let remove = || Action::RemoveNode(RemoveNode { node: synod_types::NodeId(1) });
     let ids = |org: &Org| Predicate::ProposerIs(Members(Set::new([org.id()]).unwrap()));
     let kinds = |kind| Predicate::KindIs(Set::new([kind]).unwrap());
@@ -53,6 +65,14 @@ fn each_predicate_holds_where_it_says_and_nowhere_else() {
         (Predicate::OwnerIsProposer, &p, own(&p), true),
         (Predicate::OwnerIsProposer, &a, own(&p), false),
         (Predicate::OwnerIsProposer, &a, participant(), false),
+        (Predicate::OwnerIsProposer, &a, replace(None), true),
+        (Predicate::OwnerIsProposer, &b, replace(None), false),
+        // Nobody takes another's node by saying that it is to be his.
+        (Predicate::OwnerIsProposer, &b, replace(Some(&b)), false),
+        (Predicate::OwnerIsProposer, &a, replace(Some(&b)), false),
+        (Predicate::OwnerIsActor, &b, replace(Some(&b)), true),
+        (Predicate::ActorNodesFewerThan(1), &b, replace(Some(&b)), true),
+        (Predicate::ActorNodesFewerThan(1), &b, replace(None), false),
         (Predicate::OwnerIsActor, &a, own(&p), true),
         (Predicate::OwnerIsActor, &a, participant(), false),
         (Predicate::ActorNodesFewerThan(1), &p, own(&p), true),
