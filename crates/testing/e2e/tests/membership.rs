@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use synod_e2e::{Client, NodeStatus, Sandbox, decide, join_node, leader, run, status, synod, wait_until};
+use synod_e2e::{Client, Load, NodeStatus, Sandbox, decide, join_node, leader, run, status, synod, wait_until};
 
 /// Through the command line and the doors that users have: the proposal that `synod node join` prints is submitted as it
 /// is, and no file of another node is touched.
@@ -62,6 +62,47 @@ fn a_node_joins_by_vote_and_leads_and_a_removed_one_says_that_it_is_none_any_mor
     let last = write(&sandbox, 6, "after a restart of all");
     let mut at_4 = Client::connect(&address_of(&sandbox, 4), &sandbox.identity).expect("the new node is back");
     assert_eq!(message(&mut at_4, 6, &last), "after a restart of all");
+}
+
+/// The new node is killed as it catches up, and so is the leader; then the leader is voted out. Writers go on all the time.
+#[test]
+fn a_node_that_joins_and_a_leader_that_is_removed_under_load_lose_nothing() {
+    let sandbox = Sandbox::start();
+    let load = Load::start(&sandbox, 4);
+    let written = |more: u64| {
+        let enough = load.count() + more;
+        wait_until("writes go on", || (load.count() >= enough).then_some(()));
+    };
+    written(500);
+    let (dir, proposal) = join_node(&sandbox, 4, "the-new-node.example.org:7000");
+    let mut node_4 = RunningNode::start(&dir);
+    decide(&sandbox, &proposal);
+    node_4.kill();
+    node_4 = RunningNode::start(&dir);
+    kill(&leader(&sandbox));
+    wait_until("the new node takes part", || role(&sandbox, 4).filter(|role| role == "follower" || role == "leader"));
+    written(200);
+
+    // Writers know the first three nodes: one of them that leads is voted out.
+    let out = wait_until("one of the first three leads", || {
+        let leader = leader(&sandbox);
+        if leader.id == 4 {
+            node_4.kill();
+            node_4 = RunningNode::start(&dir);
+        }
+        Some(leader.id).filter(|id| *id != 4)
+    });
+    let removal = sandbox.dir.join("remove.toml");
+    fs::write(&removal, format!("[[action]]\naction = 'remove_node'\nnode = {out}\n")).expect("a file can be written");
+    decide(&sandbox, &removal);
+    wait_until("the leader knows that it is removed", || role(&sandbox, out).filter(|role| role == "removed"));
+    written(200);
+
+    let acknowledged = load.stop();
+    let mut at_4 = Client::connect(&address_of(&sandbox, 4), &sandbox.identity).expect("the new node takes clients");
+    for write in &acknowledged {
+        assert_eq!(message(&mut at_4, write.key, &write.txid.to_string()), write.message, "{write:?}");
+    }
 }
 
 /// The removed node gets back the ledger that it had before, as if it had been away, and is started again. Nobody dials it
@@ -173,6 +214,11 @@ impl RunningNode {
             .stderr(File::create(&log).expect("a file for messages can be made"))
             .spawn();
         Self { child: child.expect("the synod binary starts"), log }
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().expect("the node is our child");
+        self.child.wait().expect("the node is our child");
     }
 
     fn said(&self) -> String {
