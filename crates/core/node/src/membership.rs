@@ -16,9 +16,11 @@
 //! nobody and stands for no election, but still answers those who ask for its vote or its word: whoever asks has not
 //! heard that it was left out, and may depend on it until then.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use synod_consensus::{Consensus, PeerProgress};
+use synod_crypto::VerifyingKey;
 use synod_types::boundary::{Append, LogRecord};
 use synod_types::{ConfigurationChange, ConfigurationStep, Decode, LogIndex, NodeId, Time};
 
@@ -82,12 +84,11 @@ impl Node {
         }
         let (last, committed) = (&self.chain.last().tip.signers, &self.chain.committed().tip.signers);
         // A decision that is not committed may still be taken back.
-        if last.keys().nodes != committed.keys().nodes {
+        if !Arc::ptr_eq(last, committed) && last.keys().nodes != committed.keys().nodes {
             return None;
         }
-        let listed: BTreeSet<_> = last.keys().nodes.keys().copied().collect();
         let may_lead = last.keys().node(self.id) == Some(self.seals.own_key());
-        step_towards(&listed, may_lead, consensus)
+        step_towards(&last.keys().nodes, may_lead, consensus)
     }
 
     /// Hands leadership to the listed voter that is furthest; whether there was any to hand over, and anyone to take it.
@@ -208,17 +209,17 @@ impl Node {
 }
 
 /// The next step from where consensus is towards the node list.
-fn step_towards(listed: &BTreeSet<NodeId>, may_lead: bool, consensus: &Consensus) -> Option<Step> {
+fn step_towards(listed: &BTreeMap<NodeId, VerifyingKey>, may_lead: bool, consensus: &Consensus) -> Option<Step> {
     let configuration = consensus.configuration();
-    if configuration.learners.is_empty() && configuration.voters == *listed && may_lead {
+    if configuration.learners.is_empty() && configuration.voters.iter().eq(listed.keys()) && may_lead {
         return None;
     }
     let change = |step, node| Some(Step::Change(ConfigurationChange { step, node }));
     let progress = consensus.peers();
     let of = |node: NodeId| progress.iter().find(|peer| peer.node == node);
     // If no voter is listed, those who are not must stay until one is.
-    if configuration.voters.iter().any(|voter| listed.contains(voter)) {
-        let leaving = configuration.members().filter(|node| !listed.contains(node) && *node != consensus.id());
+    if configuration.voters.iter().any(|voter| listed.contains_key(voter)) {
+        let leaving = configuration.members().filter(|node| !listed.contains_key(node) && *node != consensus.id());
         if let Some(node) = leaving.min_by_key(|node| of(*node).map(presence)) {
             return change(ConfigurationStep::Remove, node);
         }
@@ -226,7 +227,7 @@ fn step_towards(listed: &BTreeSet<NodeId>, may_lead: bool, consensus: &Consensus
             return Some(Step::HandOver);
         }
     }
-    if let Some(node) = listed.iter().find(|node| !configuration.contains(**node)) {
+    if let Some(node) = listed.keys().find(|node| !configuration.contains(**node)) {
         return change(ConfigurationStep::AddLearner, *node);
     }
     let committed = consensus.committed();
@@ -234,7 +235,7 @@ fn step_towards(listed: &BTreeSet<NodeId>, may_lead: bool, consensus: &Consensus
         // The engine takes a learner for active as it is added: only an acknowledgement shows that it is there.
         let is_there = |peer: &PeerProgress| peer.recently_active && peer.matched > LogIndex(0);
         let reaches = |peer: &PeerProgress| is_there(peer) && peer.matched.0 + CAUGHT_UP_WITHIN >= committed.0;
-        listed.contains(node) && of(**node).is_some_and(reaches)
+        listed.contains_key(node) && of(**node).is_some_and(reaches)
     };
     let learner = configuration.learners.iter().find(has_caught_up)?;
     change(ConfigurationStep::Promote, *learner)

@@ -169,7 +169,7 @@ impl Node {
         match &mut self.engine {
             Engine::Idle => {}
             Engine::Resuming { resuming, .. } => {
-                if resuming.is_time_to_ask(now) {
+                if resuming.is_time_to_ask(now) && !self.removed {
                     self.ask_all();
                 }
             }
