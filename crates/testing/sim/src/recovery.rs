@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use synod_governance::Tables;
 use synod_node::Role;
 use synod_types::{Configuration, NodeId, Time};
 
 use crate::check::audit::Audit;
 use crate::check::{Checked, membership, violated};
+use crate::governor::READABLE;
 use crate::report::Probes;
 use crate::site::{Fate, Site};
 use crate::world::World;
@@ -128,13 +130,21 @@ impl World {
         self.sites.values().filter(takes_part).map(|site| site.id).collect()
     }
 
-    /// Whether consensus has followed the node list, and who was removed knows.
+    /// Whether consensus has followed the node list, and who was removed knows, if any of those whom it believes is there.
     fn is_followed(&self) -> bool {
         let listed = self.truth.listed();
         let role = |site: &Site| site.process.as_ref().map(|process| process.node.status().role);
+        let believes_somebody = |site: &Site| {
+            let tables = site.process.as_ref().map(|process| process.node.government().committed());
+            let known = tables.map(|tables| Tables::new(tables).nodes().expect(READABLE));
+            known.is_some_and(|known| known.keys().any(|node| listed.contains(node)))
+        };
         self.governor.is_done()
             && self.sites.values().filter(|site| site.takes_part()).all(|site| match role(site) {
-                Some(Role::Joining) => !listed.contains(&site.id) && site.id > self.truth.last_listed(),
+                Some(Role::Joining) => {
+                    let never_was = site.id > self.truth.last_listed();
+                    !listed.contains(&site.id) && (never_was || !believes_somebody(site))
+                }
                 Some(Role::Removed) => !listed.contains(&site.id),
                 Some(_) => listed.contains(&site.id),
                 None => !listed.contains(&site.id),
