@@ -148,6 +148,11 @@ impl Node {
         Status { id: self.id, role, view, leader, last: TxId::new(last.tx_view, last.seqno), committed }
     }
 
+    /// How many calls of requests to applications wait for their block, or for a leader.
+    pub const fn waiting_calls(&self) -> usize {
+        self.inbox.queued_calls()
+    }
+
     /// The governance tables.
     pub const fn government(&self) -> &Government {
         &self.government

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use synod_node::{Action, Event, Node, Probe, Role, Stage, StopReason};
 use synod_types::boundary::{Append, Ticket, ToHost};
-use synod_types::{Seqno, TxId};
+use synod_types::{AdapterId, Seqno, TxId};
 use synod_worker::ToWorker;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -144,7 +144,9 @@ impl Manager {
         if !responses.is_empty() {
             self.to_hub(ToHub::Responses(responses));
         }
-        figures.drop_requests_unless(|| self.node.status().role == Role::Leader);
+        // A follower forwards its requests and executes none.
+        let is_leader = self.node.status().role == Role::Leader;
+        figures.keep_waiting(if is_leader { self.node.waiting_calls() as u64 } else { 0 });
         stopped
     }
 
@@ -168,6 +170,8 @@ impl Manager {
 struct Figures {
     /// Requests that wait for execution: when they came, and their calls.
     waiting: VecDeque<(Instant, u64)>,
+    /// How many calls those are together.
+    waiting_calls: u64,
     /// When the worker was handed blocks that it has not finished.
     executing: VecDeque<Instant>,
     /// When the disk was handed what is not yet synced.
@@ -178,8 +182,13 @@ struct Figures {
 
 impl Figures {
     fn arrived(&mut self, requests: &[synod_node::ClientRequest]) {
-        let calls = requests.iter().map(|request| request.calls.len() as u64).sum();
-        self.waiting.push_back((Instant::now(), calls));
+        // The worker executes none for governance.
+        let executed = requests.iter().filter(|request| request.adapter != AdapterId::GOVERNANCE);
+        let calls = executed.map(|request| request.calls.len() as u64).sum();
+        if calls > 0 {
+            self.waiting.push_back((Instant::now(), calls));
+            self.waiting_calls += calls;
+        }
     }
 
     /// Requests are executed in the order in which they came, so that the oldest calls are the ones that begin.
@@ -193,6 +202,7 @@ impl Figures {
             let begun = left.min(*waiting);
             observe(now.duration_since(*since), begun);
             left -= begun;
+            self.waiting_calls -= begun;
             *waiting -= begun;
             if *waiting == 0 {
                 self.waiting.pop_front();
@@ -201,10 +211,17 @@ impl Figures {
         self.executing.push_back(now);
     }
 
-    /// A follower forwards its requests and executes none.
-    fn drop_requests_unless(&mut self, is_leader: impl FnOnce() -> bool) {
-        if !self.waiting.is_empty() && !is_leader() {
-            self.waiting.clear();
+    /// No more calls wait than these: the youngest of the others were refused as they came.
+    fn keep_waiting(&mut self, calls: u64) {
+        while self.waiting_calls > calls
+            && let Some((_, last)) = self.waiting.back_mut()
+        {
+            let gone = (self.waiting_calls - calls).min(*last);
+            self.waiting_calls -= gone;
+            *last -= gone;
+            if *last == 0 {
+                self.waiting.pop_back();
+            }
         }
     }
 
@@ -258,3 +275,34 @@ impl Probe for BlockProbe {
 
 /// How many messages are handled before the node's actions are done.
 const MESSAGES_AT_ONCE: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use synod_node::ClientRequest;
+    use synod_types::{ActorId, RequestId};
+
+    use super::*;
+
+    fn requests(adapter: AdapterId, count: usize) -> Vec<ClientRequest> {
+        let (actor, request_id) = (ActorId::default(), RequestId::default());
+        let request = ClientRequest { token: 1, actor, request_id, adapter, calls: vec![Bytes::new()] };
+        vec![request; count]
+    }
+
+    #[test]
+    fn what_was_refused_or_is_for_governance_counts_as_waiting_no_longer() {
+        let mut figures = Figures::default();
+        figures.arrived(&requests(AdapterId::GOVERNANCE, 3));
+        figures.arrived(&requests(AdapterId(0), 2));
+        figures.arrived(&requests(AdapterId(0), 5));
+        figures.keep_waiting(3);
+        assert_eq!(figures.waiting.iter().map(|(_, calls)| *calls).collect::<Vec<_>>(), [2, 1]);
+        let mut observed = 0;
+        figures.executing(3, |_, calls| observed += calls);
+        assert_eq!((observed, figures.waiting.len(), figures.waiting_calls), (3, 0, 0));
+        figures.arrived(&requests(AdapterId(0), 1));
+        figures.keep_waiting(0);
+        assert_eq!((figures.waiting.len(), figures.waiting_calls), (0, 0));
+    }
+}
