@@ -10,7 +10,7 @@
 //! From the bottom up: a [`Link`] is one connection as a value that its owner polls, for load
 //! generators that count microseconds; a [`Connection`] is a link driven by a task, shared by
 //! cloning; a [`Client`] chooses among nodes and retries.
-//! [`verify_receipt`] checks a receipt offline.
+//! [`verify_receipt`] checks a receipt offline. [`governance`] is for members: the constitution, proposals, ballots.
 //!
 //! ```no_run
 //! use synod_client::{Client, Network, Request};

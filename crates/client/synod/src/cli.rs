@@ -1,6 +1,7 @@
 //! The command line: what there is to say, and the help for it. What it means is in the commands' modules.
 
 mod governance;
+mod governance_help;
 
 use std::path::PathBuf;
 
