@@ -8,4 +8,5 @@ mod identities;
 mod refusals;
 mod replays;
 mod story;
+mod watch;
 mod world;
