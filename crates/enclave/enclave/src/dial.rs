@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
+use rustls::{AlertDescription, ClientConfig};
 use synod_types::NodeId;
 use synod_types::boundary::{ConnectionId, ToHost};
 use tokio::sync::oneshot;
@@ -78,21 +78,43 @@ async fn dial(shared: Arc<Shared>, node: NodeId) {
     let mut pause = shortest;
     let mut refused = String::new();
     let config = shared.hub.dialler.to(node);
-    while shared.hub.nodes.to_dial(shared.hub.own.node).contains(&node) {
+    let nodes = &shared.hub.nodes;
+    let mut seen = nodes.seen();
+    while nodes.to_dial(shared.hub.own.node).contains(&node) {
         pause = match shared.dial_once(node, &config).await {
             Dialled::Stood => shortest,
             Dialled::Failed => (2 * pause).min(longest),
             Dialled::Refused(error) => {
+                let hint = hint(&error);
                 let error = error.to_string();
                 if refused != error {
-                    let hint = "compare slots and keys with `synod constitution show`, and the dates of slot.crt";
                     tracing::warn!(peer = %node, %error, hint, "no channel: one side does not take the other for a node");
                     refused = error;
                 }
-                DIAL_REFUSED_PAUSE
+                let (shortest, longest) = DIAL_REFUSED_PAUSE;
+                (2 * pause).clamp(shortest, longest)
             }
         };
-        sleep(pause).await;
+        tokio::select! {
+            () = sleep(pause) => {}
+            // Another list may mend what was wrong.
+            () = nodes.changed(&mut seen) => pause = shortest,
+        }
+    }
+}
+
+/// What an operator may do who reads that a node was refused; each of these alerts has one cause among nodes.
+fn hint(error: &io::Error) -> &'static str {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    match error {
+        Some(rustls::Error::AlertReceived(AlertDescription::BadCertificate)) => {
+            "the node list has this node's key under another slot than slot.crt: make a new directory for the next slot"
+        }
+        Some(rustls::Error::AlertReceived(AlertDescription::CertificateRevoked)) => "members have removed this node",
+        Some(rustls::Error::AlertReceived(AlertDescription::CertificateExpired)) => {
+            "slot.crt is out of its time for the other node: compare it, and the clocks"
+        }
+        _ => "compare slots and keys with `synod constitution show`",
     }
 }
 
@@ -112,8 +134,9 @@ pub async fn knock(shared: Arc<Shared>) {
 /// nodes are only restarting.
 const DIAL_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
-/// The pause after one side has refused the other: what has to change for that is seldom a matter of moments.
-const DIAL_REFUSED_PAUSE: Duration = Duration::from_secs(5);
+/// The pauses after one side has refused the other: what has to change for that is seldom a matter of moments, and if
+/// it is the node list, its change ends the pause.
+const DIAL_REFUSED_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 /// After how long a channel shows that both sides take each other for nodes: who is refused hears of it at once.
 const STEADY_AFTER: Duration = Duration::from_secs(1);

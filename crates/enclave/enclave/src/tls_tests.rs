@@ -203,6 +203,18 @@ async fn who_may_have_joined_is_let_in_and_who_was_removed_hears_that_it_was() {
 }
 
 #[tokio::test]
+async fn who_was_given_another_slot_than_it_was_made_for_hears_that_by_an_alert_of_its_own() {
+    let service = ServiceKey::generate();
+    let ((one, one_id, _), (five, five_id, _)) = (node(&service, 1), node(&service, 5));
+    let nodes = listing(&service, &[(NodeId(1), one_id), (NodeId(4), five_id)]);
+    let of_five = listing(&service, &[(NodeId(1), one_id)]);
+    let (near, far) = handshake(dial(&five, of_five, NodeId(1)), peer_door(&one, nodes).unwrap()).await;
+    assert_eq!(tls_error(far.unwrap_err()), Error::InvalidCertificate(CertificateError::NotValidForName));
+    let told = near.unwrap().read(&mut [0]).await.unwrap_err();
+    assert_eq!(tls_error(told), Error::AlertReceived(rustls::AlertDescription::BadCertificate));
+}
+
+#[tokio::test]
 async fn an_actor_is_no_node_and_the_doors_speak_different_protocols() {
     let service = ServiceKey::generate();
     let (one, one_id, _) = node(&service, 1);
