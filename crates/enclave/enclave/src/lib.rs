@@ -18,6 +18,7 @@ mod dial;
 mod door;
 mod enclave;
 mod exchange;
+mod fair;
 mod governance;
 mod government;
 #[cfg(test)]

@@ -1,19 +1,20 @@
 //! Work that may take long, on threads of its own.
 //!
 //! Plans and reads have a pool each, so that no number of heavy reads keeps a write from being
-//! planned, and governance has one of its own. A pool works in the order in which jobs come; each connection has only a few of its
-//! jobs in there at once ([`Turns`]), so that no connection's jobs keep those of others waiting
-//! for long. A job whose session has ended is not done.
+//! planned, and governance has one of its own. A pool takes the
+//! actors that have jobs in turn ([`Fair`]); each connection has only a few of its jobs in there at once ([`Turns`]), so
+//! that no connection's jobs keep those of others of its actor waiting for long. A job whose session has ended is not done.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::{io, thread};
 
+use synod_types::ActorId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::exchange::Job;
+use crate::fair::Fair;
 use crate::mailbox::{Event, PostOffice};
 use crate::purpose::Purpose;
 
@@ -57,7 +58,20 @@ impl Pools {
 
 /// A few threads and the queue of their jobs. They end when this is dropped and the queue is empty.
 #[derive(Debug)]
-pub struct Pool(Sender<Work>);
+pub struct Pool(Arc<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    jobs: Mutex<Jobs>,
+    more: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Jobs {
+    waiting: Fair<Work>,
+    /// Nobody adds any more.
+    is_closed: bool,
+}
 
 /// A job, and where its event goes: that is delivered when this is dropped, so also if the job
 /// panics or never runs.
@@ -72,33 +86,62 @@ struct Work {
 
 impl Pool {
     fn start(name: &str, threads: usize) -> io::Result<Self> {
-        let (sender, queue) = channel();
-        let queue = Arc::new(Mutex::new(queue));
+        let pool = Self(Arc::default());
         for _ in 0..threads {
-            let queue = Arc::clone(&queue);
-            thread::Builder::new().name(name.into()).spawn(move || work(&queue))?;
+            let queue = Arc::clone(&pool.0);
+            thread::Builder::new().name(name.into()).spawn(move || queue.work())?;
         }
-        Ok(Self(sender))
+        Ok(pool)
     }
 
-    /// Runs `job` when a thread is free, and delivers what it makes to `token`. The connection gets
+    /// Runs a `job` of `actor` when a thread is free, and delivers what it makes to `token`. The connection gets
     /// `turn` back first.
-    pub fn run(&self, office: Arc<PostOffice>, token: u64, job: Job, turn: OwnedSemaphorePermit) {
+    pub fn run(&self, actor: ActorId, office: Arc<PostOffice>, token: u64, job: Job, turn: OwnedSemaphorePermit) {
         let work = Work { office, token, job: Some(job), event: Some(Event::Failed), turn: Some(turn) };
-        // The threads end only after the sender; if they were gone, the session would hear that it failed.
-        let _ = self.0.send(work);
+        self.0.lock().waiting.push(actor, work);
+        self.0.more.notify_one();
     }
 }
 
-fn work(queue: &Mutex<Receiver<Work>>) {
-    loop {
-        // The lock is let go before the job is run.
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(mut work) = next else { return };
-        if let Some(job) = work.job.take().filter(|_| work.office.is_open(work.token)) {
-            // What a job uses is either its own or only read.
-            work.event = Some(catch_unwind(AssertUnwindSafe(job)).unwrap_or(Event::Failed));
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.0.lock().is_closed = true;
+        self.0.more.notify_all();
+    }
+}
+
+impl Queue {
+    /// Works until there is nothing to do any more.
+    fn work(&self) {
+        while let Some(mut work) = self.next() {
+            if let Some(job) = work.job.take().filter(|_| work.office.is_open(work.token)) {
+                // What a job uses is either its own or only read.
+                work.event = Some(catch_unwind(AssertUnwindSafe(job)).unwrap_or(Event::Failed));
+            }
         }
+    }
+
+    fn next(&self) -> Option<Work> {
+        let mut jobs = self.lock();
+        loop {
+            if let Some(work) = jobs.waiting.pop() {
+                return Some(work);
+            }
+            if jobs.is_closed {
+                return None;
+            }
+            jobs = self.more.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work").field("token", &self.token).finish_non_exhaustive()
     }
 }
 

@@ -25,6 +25,7 @@ use crate::service::Service;
 /// Somebody who watches.
 pub struct Watch {
     service: Arc<Service>,
+    actor: ActorId,
     /// The last event that was given.
     at: EventPlace,
     /// Whether all that was missed has been given.
@@ -48,6 +49,7 @@ impl Watch {
         let txid = tables.borrow_and_update().txid;
         Ok(Self {
             service: Arc::clone(service),
+            actor,
             at: after.unwrap_or(EventPlace::end_of(txid.seqno)),
             is_live: false,
             tables,
@@ -106,6 +108,7 @@ impl Watch {
         let (service, at) = (Arc::clone(&self.service), self.at);
         let job = Box::new(move || find(&service, at, until).map_or(Event::Failed, Event::Missed));
         self.service.pools.reads(Purpose::Governance).run(
+            self.actor,
             Arc::clone(&self.service.office),
             self.postbox.token(0),
             job,

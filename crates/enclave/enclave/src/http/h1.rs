@@ -277,7 +277,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Lets jobs into the pools whose turn it is.
     fn run_jobs(&mut self) {
         let (service, postbox) = (&self.service, &self.postbox);
-        let run = |pool: &Pool, (seq, job, turn)| pool.run(Arc::clone(&service.office), postbox.token(seq), job, turn);
+        let run = |pool: &Pool, (seq, job, turn)| {
+            pool.run(self.actor, Arc::clone(&service.office), postbox.token(seq), job, turn);
+        };
         while let Some(plan) = self.plans.next(|_| true) {
             run(service.pools.plans(self.purpose), plan);
         }

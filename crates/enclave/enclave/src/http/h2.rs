@@ -235,13 +235,13 @@ impl Stream {
                 Step::Wait(seqno) => waiting = Some(service.wait_while(seqno, token)),
                 Step::PoolPlan(job) => {
                     let place = place(&shared.plans).await;
-                    service.pools.plans(purpose).run(Arc::clone(&service.office), token, job, place);
+                    service.pools.plans(purpose).run(actor, Arc::clone(&service.office), token, job, place);
                 }
                 Step::PoolRead(job) => {
                     let place = place(&shared.reads).await;
                     // Looked at last: while this one waited for its place, others have made answers.
                     shared.answers.room().await;
-                    service.pools.reads(purpose).run(Arc::clone(&service.office), token, job, place);
+                    service.pools.reads(purpose).run(actor, Arc::clone(&service.office), token, job, place);
                 }
             }
             step = loop {
