@@ -2,7 +2,7 @@
 
 use synod_types::Digest;
 
-use crate::decide::{close_uncounted, decide};
+use crate::decide::{close_withdrawn, decide};
 use crate::entries::{BallotRecord, Proposal, Source, Status};
 use crate::event::Event;
 use crate::execute::{Statement, Work, signed, signed_by_member, statement_digest};
@@ -24,7 +24,10 @@ pub(crate) fn vote(work: &mut Work<'_>, caller: &Caller, statement: &Statement) 
     }
     // A ballot from before the member left and came back does not count, but its counter does.
     let last = work.tables().ballot(id, &member)?;
-    let says_the_same = last.as_ref().is_some_and(|last| last.seqno > entry.since && last.choice == ballot.choice);
+    // One by a rule may count no more, and what the member confirms by hand does.
+    let is_by_hand = |last: &BallotRecord| matches!(last.source, Source::Signed(_));
+    let says_the_same =
+        last.as_ref().is_some_and(|last| is_by_hand(last) && last.seqno > entry.since && last.choice == ballot.choice);
     let counter = last.map_or(0, |last| last.counter);
     let already = Refused::AlreadyVoted { id, counter: ballot.counter, last: counter };
     if ballot.counter <= counter {
@@ -52,7 +55,7 @@ pub(crate) fn withdraw(work: &mut Work<'_>, caller: &Caller, statement: &Stateme
     if proposal.proposer != actor {
         return Err(Refused::NotTheProposer { id });
     }
-    close_uncounted(work, id, &proposal, Status::Withdrawn)?;
+    close_withdrawn(work, id, &proposal)?;
     Ok(id)
 }
 

@@ -6,9 +6,9 @@ use synod_kv::{Lookup, State, Tx, WriteSet};
 use synod_types::{ActorId, Digest, NodeId, Seqno, Time};
 
 use crate::actions::{
-    Action, ActionKind, AddActor, ApproveCode, DenyCode, PolicyKey, Scene, SetAutoVote, SetBlocks, SetDurability,
-    SetEpochs, SetLease, SetPolicy, SetProposalExpiry, SetProposers, SetQuorums, SetReleaseRule, SetTeeRule,
-    check_node,
+    Action, ActionKind, AddActor, ApproveCode, DenyCode, PolicyKey, Roster, Scene, SetAutoVote, SetBlocks,
+    SetDurability, SetEpochs, SetLease, SetPolicy, SetProposalExpiry, SetProposers, SetQuorums, SetReleaseRule,
+    SetTeeRule, check_node,
 };
 use crate::check::check;
 use crate::entries::{
@@ -128,7 +128,7 @@ impl Constitution {
     /// Every reason against it.
     pub fn genesis_writes(&self, time: Time) -> Result<WriteSet, Vec<Flaw>> {
         let state = State::default();
-        let mut genesis = Genesis { tx: Tx::new(&state), time, flaws: Vec::new() };
+        let mut genesis = Genesis { tx: Tx::new(&state), time, flaws: Vec::new(), roster: Roster::default() };
         self.write(&mut genesis).expect("tables that were written here can be read");
         if genesis.flaws.is_empty() { Ok(genesis.tx.into_write_set()) } else { Err(genesis.flaws) }
     }
@@ -253,7 +253,8 @@ impl Constitution {
         for (slot, node) in &self.nodes {
             let mut reasons = Vec::new();
             let env = genesis.env();
-            let scene = Scene { tables: Tables(&genesis.tx), env: &env, kind: ActionKind::AddNode };
+            let scene =
+                Scene { tables: Tables(&genesis.tx), env: &env, kind: ActionKind::AddNode, roster: &genesis.roster };
             check_node(node, None, &scene, &mut reasons)?;
             if slot.0 == 0 {
                 reasons.push(Reason::NoSuchNode { node: *slot });
@@ -320,6 +321,7 @@ struct Genesis<'s> {
     tx: Tx<'s>,
     time: Time,
     flaws: Vec<Flaw>,
+    roster: Roster,
 }
 
 impl Genesis<'_> {
@@ -331,10 +333,11 @@ impl Genesis<'_> {
     fn act(&mut self, place: Place, action: &Action) -> Read<()> {
         let env = self.env();
         let mut reasons = Vec::new();
-        let scene = Scene { tables: Tables(&self.tx), env: &env, kind: action.kind() };
+        let scene = Scene { tables: Tables(&self.tx), env: &env, kind: action.kind(), roster: &self.roster };
         action.rule().check(&scene, &mut reasons)?;
         if reasons.is_empty() {
             action.rule().apply(action.kind(), &env, &mut self.tx)?;
+            self.roster.follow(&action.rule().actors(), Tables(&self.tx))?;
         }
         self.flaws.extend(reasons.into_iter().map(|reason| Flaw { place, reason }));
         Ok(())

@@ -1,20 +1,24 @@
 //! Counting ballots, and what follows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use synod_kv::{Map, Tx};
+use synod_kv::{KeyCodec, Map, Tx};
 use synod_types::ActorId;
 
-use crate::actions::{Action, PolicyKey, Scene, key_name};
+use crate::actions::{Action, PolicyKey, Roster, Scene, key_name};
 use crate::bounded::List;
 use crate::check::check;
 use crate::entries::{Count, Decision, PolicyCount, Proposal, Status};
 use crate::event::Event;
-use crate::execute::{Env, Work, actor_events};
+use crate::execute::{Env, Work, actor_changes};
+use crate::facts::Facts;
 use crate::limits::EXPIRED_PER_TRANSACTION_MAX;
 use crate::policy::{Policy, Verdict};
 use crate::reason::{ActionReason, notes};
-use crate::tables::{DECISIONS, EXPIRING, NODES_PENDING, OPEN, OPEN_OF, POLICY_DEFAULT, ProposalId, Read, Tables};
+use crate::tables::{
+    ABANDONED, DECISIONS, EXPIRING, Mark, NODES_PENDING, OPEN, OPEN_BY, OPEN_OF, POLICY_DEFAULT, ProposalId, Read,
+    Tables,
+};
 use crate::tally::Tally;
 
 /// Counts the ballots on an open proposal. If all policies that apply accept, its actions take effect; if one can no
@@ -22,7 +26,7 @@ use crate::tally::Tally;
 ///
 /// The policies and members are those of before the proposal's own actions.
 pub(crate) fn decide(work: &mut Work<'_>, id: ProposalId, proposal: &Proposal) -> Read<bool> {
-    let tally = work.tables().tally(id)?;
+    let tally = Facts::read(work.tables())?.tally(id, proposal.proposer, &proposal.actions)?;
     let policies: Vec<_> = judge(work.tables(), &proposal.actions, &tally)?;
     if policies.iter().any(|policy| policy.verdict == Verdict::Rejected) {
         close(work, id, proposal, Status::Rejected, (&tally, policies), &[])?;
@@ -38,31 +42,58 @@ pub(crate) fn decide(work: &mut Work<'_>, id: ProposalId, proposal: &Proposal) -
         close(work, id, proposal, Status::Failed, (&tally, policies), &reasons)?;
         return Ok(true);
     }
-    let changes = actor_events(work.tables(), Tables(&scratch))?;
+    let touched = proposal.actions.iter().flat_map(|action| action.rule().actors()).collect();
+    let changes = actor_changes(&touched, work.tables(), Tables(&scratch))?;
     work.tx = scratch;
     close(work, id, proposal, Status::Accepted, (&tally, policies), &[])?;
-    work.events.extend(changes);
+    work.events.extend(changes.events);
+    abandon(work, &changes.gone)?;
     Ok(true)
 }
 
-/// Closes the proposals whose time is over, oldest first, up to a number.
+/// Marks the open proposals of those who left: they are closed by later transactions, some with each, so that the
+/// removal of somebody with many is no larger than that of another.
+fn abandon(work: &mut Work<'_>, gone: &BTreeSet<ActorId>) -> Read<()> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let open: Vec<_> = OPEN.range(&work.tx, ..).collect::<Result<_, _>>()?;
+    for (id, _) in open.iter().filter(|(_, open)| gone.contains(&open.proposer)) {
+        ABANDONED.put(&mut work.tx, id, &Mark {});
+    }
+    Ok(())
+}
+
+/// Closes the proposals whose proposer has left, then those whose time is over, oldest first, up to a number. Of such
+/// a decision the policies are not kept, so that no policies make it large.
 pub(crate) fn close_expired(work: &mut Work<'_>) -> Read<()> {
     let bound = (work.env.time.0, ProposalId::MAX);
-    let over: Vec<_> =
-        EXPIRING.range(work.state, ..=bound).take(EXPIRED_PER_TRANSACTION_MAX).collect::<Result<_, _>>()?;
-    for ((_, id), _) in over {
+    let abandoned: Vec<_> =
+        ABANDONED.range(work.state, ..).take(EXPIRED_PER_TRANSACTION_MAX).collect::<Result<_, _>>()?;
+    let over: Vec<_> = EXPIRING
+        .range(work.state, ..=bound)
+        .filter(|entry| !matches!(entry, Ok(((_, id), _)) if ABANDONED.has(work.state, id)))
+        .take(EXPIRED_PER_TRANSACTION_MAX - abandoned.len())
+        .collect::<Result<_, _>>()?;
+    if abandoned.is_empty() && over.is_empty() {
+        return Ok(());
+    }
+    // What is closed here changes nothing of what ballots are counted by.
+    let facts = Facts::read(Tables(work.state))?;
+    let abandoned = abandoned.into_iter().map(|(id, _)| (id, Status::Abandoned));
+    for (id, status) in abandoned.chain(over.into_iter().map(|((_, id), _)| (id, Status::Expired))) {
         if let Some(proposal) = work.tables().proposal(id)? {
-            close_uncounted(work, id, &proposal, Status::Expired)?;
+            let tally = facts.tally(id, proposal.proposer, &proposal.actions)?;
+            close(work, id, &proposal, status, (&tally, Vec::new()), &[])?;
         }
     }
     Ok(())
 }
 
-/// Closes a proposal without its ballots deciding it.
-pub(crate) fn close_uncounted(work: &mut Work<'_>, id: ProposalId, proposal: &Proposal, status: Status) -> Read<()> {
-    let tally = work.tables().tally(id)?;
-    let policies = judge(work.tables(), &proposal.actions, &tally)?;
-    close(work, id, proposal, status, (&tally, policies), &[])
+/// Closes a proposal that its proposer takes back.
+pub(crate) fn close_withdrawn(work: &mut Work<'_>, id: ProposalId, proposal: &Proposal) -> Read<()> {
+    let tally = Facts::read(work.tables())?.tally(id, proposal.proposer, &proposal.actions)?;
+    close(work, id, proposal, Status::Withdrawn, (&tally, Vec::new()), &[])
 }
 
 /// Where a proposal stands after what was done so far.
@@ -80,12 +111,18 @@ pub(crate) fn expire_key(id: ProposalId, proposal: &Proposal) -> Option<(u64, Pr
 /// Reasons against single actions come first; what they leave behind is looked at if there are none.
 pub(crate) fn carry_out(tx: &mut Tx<'_>, env: &Env, actions: &[Action]) -> Read<Vec<ActionReason>> {
     let mut all = Vec::new();
-    for (place, action) in actions.iter().enumerate() {
+    let touched: Vec<_> = actions.iter().map(|action| action.rule().actors()).collect();
+    let mut roster = Roster::default();
+    if actions.iter().any(|action| action.kind().is_about_actors()) {
+        roster = Roster::read(Tables(tx))?;
+    }
+    for (place, (action, touched)) in actions.iter().zip(&touched).enumerate() {
         let mut reasons = Vec::new();
-        let scene = Scene { tables: Tables(tx), env, kind: action.kind() };
+        let scene = Scene { tables: Tables(tx), env, kind: action.kind(), roster: &roster };
         action.rule().check(&scene, &mut reasons)?;
         if reasons.is_empty() {
             action.rule().apply(action.kind(), env, tx)?;
+            roster.follow(touched, Tables(tx))?;
         }
         all.extend(reasons.into_iter().map(|reason| ActionReason { action: Some(place), reason }));
     }
@@ -138,6 +175,10 @@ fn close(
         for pending in open.nodes_pending.iter() {
             lower(tx, &NODES_PENDING, &pending.owner, pending.count)?;
         }
+        lower(tx, &OPEN_BY, &(open.role as u8), 1)?;
+    }
+    if ABANDONED.has(tx, &id) {
+        ABANDONED.remove(tx, &id);
     }
     OPEN.remove(tx, &id);
     lower(tx, &OPEN_OF, &proposal.proposer, 1)?;
@@ -148,15 +189,16 @@ fn close(
     Ok(())
 }
 
-fn lower(tx: &mut Tx<'_>, counters: &Map<ActorId, u32>, actor: &ActorId, by: u32) -> Read<()> {
-    match counters.get(tx, actor)?.unwrap_or(0).saturating_sub(by) {
-        0 => counters.remove(tx, actor),
-        left => counters.put(tx, actor, &left),
+fn lower<K: KeyCodec>(tx: &mut Tx<'_>, counters: &Map<K, u32>, key: &K, by: u32) -> Read<()> {
+    match counters.get(tx, key)?.unwrap_or(0).saturating_sub(by) {
+        0 => counters.remove(tx, key),
+        left => counters.put(tx, key, &left),
     }
     Ok(())
 }
 
-fn count(tally: &Tally) -> Count {
+/// How many members there are, and say what.
+pub(crate) fn count(tally: &Tally) -> Count {
     let small = |count: u64| u32::try_from(count).expect("there are at most a thousand members");
     Count { members: small(tally.members()), accepting: small(tally.accepting()), rejecting: small(tally.rejecting()) }
 }

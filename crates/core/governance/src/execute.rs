@@ -9,6 +9,8 @@
 //! transaction, and nobody could say beforehand what a vote does. A member whose ballot is in already can send it
 //! again to have a proposal counted that has become decidable.
 
+use std::collections::BTreeSet;
+
 use synod_kv::{State, Tx, WriteSet};
 use synod_types::{ActorId, Digest, Seqno, Time};
 
@@ -166,15 +168,34 @@ fn revoke(work: &mut Work<'_>, caller: &Caller, crl: &Blob<CRL_BYTES_MAX>) -> Re
     Ok(())
 }
 
-/// The actors who were added, changed and removed between two states of the tables.
-pub(crate) fn actor_events(before: Tables<'_>, after: Tables<'_>) -> Read<Vec<Event>> {
-    let (before, after) = (before.actors()?, after.actors()?);
-    let removed = before.keys().filter(|id| !after.contains_key(id)).map(|id| Event::ActorRemoved { id: *id });
-    let others = after.iter().filter_map(|(id, actor)| match before.get(id) {
-        None => Some(Event::ActorAdded { id: *id }),
-        // Who left and came back within one proposal is somebody else.
-        Some(old) if old != actor => Some(Event::ActorChanged { id: *id }),
-        Some(_) => None,
-    });
-    Ok(removed.chain(others).collect())
+/// What happened to actors between two states of the tables.
+pub(crate) struct ActorChanges {
+    pub events: Vec<Event>,
+    /// Those who are not there any more as who they were.
+    pub gone: BTreeSet<ActorId>,
+}
+
+/// What happened to these actors.
+pub(crate) fn actor_changes(touched: &BTreeSet<ActorId>, before: Tables<'_>, after: Tables<'_>) -> Read<ActorChanges> {
+    let (mut removed, mut others, mut gone) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for id in touched {
+        let id = *id;
+        match (before.actor(&id)?, after.actor(&id)?) {
+            (Some(_), None) => {
+                gone.insert(id);
+                removed.push(Event::ActorRemoved { id });
+            }
+            (None, Some(_)) => others.push(Event::ActorAdded { id }),
+            (Some(old), Some(new)) if old != new => {
+                // Who left and came back within one proposal is somebody else.
+                if old.since != new.since {
+                    gone.insert(id);
+                }
+                others.push(Event::ActorChanged { id });
+            }
+            _ => {}
+        }
+    }
+    removed.append(&mut others);
+    Ok(ActorChanges { events: removed, gone })
 }

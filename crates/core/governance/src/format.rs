@@ -107,6 +107,7 @@ mod tests {
         check(NetworkEntry { name: name("n"), admin: AdminPart::Public }, "010000006e01");
         check(ServiceEntry { rotations: 2 }, "0200000000000000");
         check(Proposers::Actors, "01");
+        check(Status::Abandoned, "06");
         let policies = vec![Policy::Unanimous, Policy::Fraction { num: 2, den: 3 }, Policy::Required(members(&[1, 2]))];
         check(Policy::AtLeast { k: 2, of: List::new(policies).unwrap() }, "dd9146b93e278f4f2501854810df7943");
         check(Policy::AllOf(List::new(vec![Policy::Majority, Policy::MOfN(2)]).unwrap()), "0602000000010202000000");
@@ -122,9 +123,10 @@ mod tests {
             "551ba18beaca69de6afd655e2ebd48da",
         );
         let pending = PendingNodes { owner: actor(2), count: 3 };
+        let nodes_pending = List::new(vec![pending]).unwrap();
         check(
-            OpenEntry { nodes_pending: List::new(vec![pending]).unwrap() },
-            "01000000020202020202020202020202020202020202020202020202020202020202020203000000",
+            OpenEntry { proposer: actor(1), role: Role::Participant, nodes_pending },
+            "80411ba15860d75967482b30cdb27d3e",
         );
     }
 

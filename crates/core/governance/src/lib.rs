@@ -24,6 +24,7 @@ pub mod document;
 pub mod entries;
 mod event;
 mod execute;
+mod facts;
 pub mod format;
 pub mod identity;
 mod level;

@@ -39,13 +39,19 @@ pub const STATEMENT_BYTES_MAX: usize = PROPOSAL_BYTES_MAX + SIGNED_BALLOT_BYTES_
 /// The largest signed ballot, in bytes: the largest chain, and a few hundred bytes.
 pub const SIGNED_BALLOT_BYTES_MAX: usize = 128 << 10;
 
-/// The most proposals open at once: an organisation with a thousand pending votes has room for more.
-pub const PROPOSALS_OPEN_MAX: usize = 4_096;
+/// The most proposals of members open at once: an organisation with a thousand pending votes has room for more.
+pub const PROPOSALS_OPEN_MAX: u32 = 4_096;
 
-/// The most proposals that one actor may have open at once, so that one cannot use up everyone's room.
+/// The most proposals that one member may have open at once, so that one cannot use up everyone's room.
 pub const PROPOSALS_OPEN_PER_ACTOR_MAX: u32 = 1_024;
 
-/// The most expired proposals that one transaction closes: what is left is closed by the next.
+/// The most proposals of participants open at once, apart from members': whatever they propose, members can govern.
+pub const PROPOSALS_OPEN_OF_PARTICIPANTS_MAX: u32 = 1_024;
+
+/// The most proposals that one participant may have open at once: its own nodes, several times over.
+pub const PROPOSALS_OPEN_PER_PARTICIPANT_MAX: u32 = 32;
+
+/// The most expired and abandoned proposals that one transaction closes: what is left is closed by the next.
 pub const EXPIRED_PER_TRANSACTION_MAX: usize = 64;
 
 /// How deep policies and conditions may nest: deeper ones nobody reads.
@@ -56,6 +62,10 @@ pub const PARTS_MAX: usize = 64;
 
 /// The most standing rules of one member: each is looked at whenever somebody proposes.
 pub const STANDING_RULES_MAX: usize = 16;
+
+/// The most parts of conditions that are looked at for one member's rules on one proposal, over all its actions: a
+/// rule of some ten parts on the largest proposal, and far less than an election's patience for all members together.
+pub const RULE_STEPS_MAX: usize = 4_096;
 
 /// The most approved and denied measurements: builds of some years.
 pub const CODE_ENTRIES_MAX: usize = 1_000;

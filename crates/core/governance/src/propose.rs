@@ -13,14 +13,16 @@ use crate::entries::{Proposal, Proposers, Role};
 use crate::event::Event;
 use crate::execute::{Statement, Work, signed, statement_digest};
 use crate::identity::Caller;
-use crate::limits::{PERIOD_SECONDS_MAX, PROPOSALS_OPEN_MAX, PROPOSALS_OPEN_PER_ACTOR_MAX};
+use crate::limits::{
+    PERIOD_SECONDS_MAX, PROPOSALS_OPEN_MAX, PROPOSALS_OPEN_OF_PARTICIPANTS_MAX, PROPOSALS_OPEN_PER_ACTOR_MAX,
+    PROPOSALS_OPEN_PER_PARTICIPANT_MAX,
+};
 use crate::reason::{ActionReason, Refused};
 use crate::rules::vote_by_rules;
-use crate::standing::Subject;
 use crate::statement::{ProposalBody, proposal_digest};
 use crate::tables::{
-    EXPIRING, Mark, NODES_PENDING, OPEN, OPEN_OF, OpenEntry, PROPOSALS, PROPOSALS_BY_DIGEST, PROPOSALS_LAST,
-    PendingNodes, ProposalId, Read, Tables,
+    EXPIRING, Mark, NODES_PENDING, OPEN, OPEN_BY, OPEN_OF, OpenEntry, PROPOSALS, PROPOSALS_BY_DIGEST, PROPOSALS_LAST,
+    PendingNodes, ProposalId, Read,
 };
 
 pub(crate) fn propose(work: &mut Work<'_>, caller: &Caller, statement: &Statement) -> Result<ProposalId, Refused> {
@@ -33,7 +35,7 @@ pub(crate) fn propose(work: &mut Work<'_>, caller: &Caller, statement: &Statemen
         return Err(Refused::ProposalKnown { id });
     }
     check_may_propose(work, proposer, entry.role, &body.actions)?;
-    check_room(work, proposer)?;
+    check_room(work, proposer, entry.role)?;
     let expires = expiry(work, &body)?;
     let reasons = try_out(work, &body.actions)?;
     if !reasons.is_empty() {
@@ -54,10 +56,9 @@ pub(crate) fn propose(work: &mut Work<'_>, caller: &Caller, statement: &Statemen
         expires,
         statement: statement_digest(statement),
     };
-    let subjects = subjects(work.tables(), &proposal.actions)?;
-    file(work, id, &proposal, &subjects)?;
+    file(work, id, &proposal, entry.role)?;
     work.events.push(Event::Proposed { id, proposer, digest });
-    if vote_by_rules(work, id, &proposal, &subjects)? {
+    if vote_by_rules(work, id, &proposal)? {
         decide(work, id, &proposal)?;
     }
     Ok(id)
@@ -81,13 +82,17 @@ fn check_may_propose(work: &Work<'_>, proposer: ActorId, role: Role, actions: &[
     Ok(())
 }
 
-fn check_room(work: &Work<'_>, proposer: ActorId) -> Result<(), Refused> {
-    // What this very transaction closes is not counted off: the bound holds all the same.
-    if work.state.len(OPEN.name()) >= PROPOSALS_OPEN_MAX {
-        return Err(Refused::TooManyOpen);
-    }
-    if OPEN_OF.get(&work.tx, &proposer)?.unwrap_or(0) >= PROPOSALS_OPEN_PER_ACTOR_MAX {
+/// Participants have room of their own, so that whatever they propose none of members' is taken.
+fn check_room(work: &Work<'_>, proposer: ActorId, role: Role) -> Result<(), Refused> {
+    let (of_all, of_one) = match role {
+        Role::Member => (PROPOSALS_OPEN_MAX, PROPOSALS_OPEN_PER_ACTOR_MAX),
+        Role::Participant => (PROPOSALS_OPEN_OF_PARTICIPANTS_MAX, PROPOSALS_OPEN_PER_PARTICIPANT_MAX),
+    };
+    if OPEN_OF.get(&work.tx, &proposer)?.unwrap_or(0) >= of_one {
         return Err(Refused::TooManyOpenOfActor);
+    }
+    if OPEN_BY.get(&work.tx, &(role as u8))?.unwrap_or(0) >= of_all {
+        return Err(Refused::TooManyOpen);
     }
     Ok(())
 }
@@ -108,14 +113,13 @@ fn try_out(work: &Work<'_>, actions: &[Action]) -> Read<Vec<ActionReason>> {
     carry_out(&mut scratch, work.env, actions)
 }
 
-fn subjects(tables: Tables<'_>, actions: &[Action]) -> Read<Vec<Subject>> {
-    actions.iter().map(|action| action.rule().subject(tables)).collect()
-}
-
-fn file(work: &mut Work<'_>, id: ProposalId, proposal: &Proposal, subjects: &[Subject]) -> Read<()> {
+fn file(work: &mut Work<'_>, id: ProposalId, proposal: &Proposal, role: Role) -> Read<()> {
     let mut pending: BTreeMap<ActorId, u32> = BTreeMap::new();
-    for owner in subjects.iter().filter(|subject| subject.adds_node).filter_map(|subject| subject.owner) {
-        *pending.entry(owner).or_default() += 1;
+    for action in proposal.actions.iter() {
+        let subject = action.rule().subject(work.tables())?;
+        if let Some(owner) = subject.owner.filter(|_| subject.adds_node) {
+            *pending.entry(owner).or_default() += 1;
+        }
     }
     let tx = &mut work.tx;
     for (owner, count) in &pending {
@@ -123,13 +127,16 @@ fn file(work: &mut Work<'_>, id: ProposalId, proposal: &Proposal, subjects: &[Su
         NODES_PENDING.put(tx, owner, &(before + count));
     }
     let pending = pending.into_iter().map(|(owner, count)| PendingNodes { owner, count }).collect();
-    let open = OpenEntry { nodes_pending: List::new(pending).expect("at most one for each action") };
+    let nodes_pending = List::new(pending).expect("at most one for each action");
+    let open = OpenEntry { proposer: proposal.proposer, role, nodes_pending };
     PROPOSALS_LAST.put(tx, &(), &id);
     PROPOSALS.put(tx, &id, proposal);
     PROPOSALS_BY_DIGEST.put(tx, &proposal.digest, &id);
     OPEN.put(tx, &id, &open);
     let open_of = OPEN_OF.get(tx, &proposal.proposer)?.unwrap_or(0);
     OPEN_OF.put(tx, &proposal.proposer, &(open_of + 1));
+    let open_by = OPEN_BY.get(tx, &(role as u8))?.unwrap_or(0);
+    OPEN_BY.put(tx, &(role as u8), &(open_by + 1));
     if let Some(key) = expire_key(id, proposal) {
         EXPIRING.put(tx, &key, &Mark {});
     }

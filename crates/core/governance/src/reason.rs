@@ -7,9 +7,7 @@ use crate::actions::ActionKind;
 use crate::bounded::{List, Name, Note};
 use crate::entries::{Platform, Status};
 use crate::identity::IdentityRefused;
-use crate::limits::{
-    ACTORS_MAX, PERIOD_SECONDS_MAX, PROPOSALS_OPEN_MAX, PROPOSALS_OPEN_PER_ACTOR_MAX, REASONS_MAX, STANDING_RULES_MAX,
-};
+use crate::limits::{ACTORS_MAX, PERIOD_SECONDS_MAX, REASONS_MAX, STANDING_RULES_MAX};
 use crate::macros::coded;
 use crate::policy::PolicyRefused;
 use crate::standing::RuleRefused;
@@ -288,10 +286,10 @@ coded! {
             id: ProposalId,
         } => "vote on it; to propose the same again, prepare it anew",
         /// Too many are open.
-        #[error("{PROPOSALS_OPEN_MAX} proposals are open already")]
+        #[error("as many proposals of members, or of participants, are open already as may be")]
         TooManyOpen => "vote on open proposals, or withdraw some",
         /// Too many of this actor are open.
-        #[error("{PROPOSALS_OPEN_PER_ACTOR_MAX} proposals of this actor are open already")]
+        #[error("this actor has as many proposals open already as a member, or a participant, may have")]
         TooManyOpenOfActor => "withdraw some, or have them decided",
         /// It would be closed at once.
         #[error("the proposal would expire before it is submitted, or in more than ten years")]

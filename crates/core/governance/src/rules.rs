@@ -1,17 +1,15 @@
 //! Registering standing rules, and voting by them.
 
-use std::collections::BTreeMap;
-
 use synod_types::ActorId;
 
 use crate::bounded::Blob;
 use crate::entries::{BallotRecord, Proposal, RuleRecord, Source};
 use crate::event::Event;
 use crate::execute::{Statement, Work, signed_by_member, statement_digest};
+use crate::facts::Facts;
 use crate::identity::Caller;
-use crate::limits::{SIGNED_BALLOT_BYTES_MAX, STANDING_RULES_MAX};
+use crate::limits::{RULE_STEPS_MAX, SIGNED_BALLOT_BYTES_MAX, STANDING_RULES_MAX};
 use crate::reason::Refused;
-use crate::standing::{Case, StandingRule, Subject};
 use crate::statement::{RuleBody, RuleRemovalBody, StatementRefused, rule_digest};
 use crate::tables::{BALLOTS, NODES_PENDING, OPEN, ProposalId, Read, STANDING, STANDING_COUNTERS};
 use crate::tally::Choice;
@@ -27,7 +25,7 @@ pub(crate) fn set_rule(work: &mut Work<'_>, caller: &Caller, statement: &Stateme
     if known.len() >= STANDING_RULES_MAX {
         return Err(Refused::TooManyRules);
     }
-    body.rule.check(work.tables())?.map_err(|why| Refused::Rule { why })?;
+    body.rule.check(&work.tables().auto_votes()?).map_err(|why| Refused::Rule { why })?;
     if statement.len() > SIGNED_BALLOT_BYTES_MAX {
         return Err(StatementRefused::Value { what: "a standing rule takes 128 KiB at most" }.into());
     }
@@ -61,19 +59,19 @@ fn raise_counter(work: &mut Work<'_>, member: &ActorId, counter: u64) -> Result<
 
 /// Lets the members' standing rules vote on a proposal that was just filed, in the order of member ids. Returns
 /// whether one did.
-pub(crate) fn vote_by_rules(
-    work: &mut Work<'_>,
-    id: ProposalId,
-    proposal: &Proposal,
-    subjects: &[Subject],
-) -> Read<bool> {
-    let pending = pending_before(work, id, subjects)?;
+pub(crate) fn vote_by_rules(work: &mut Work<'_>, id: ProposalId, proposal: &Proposal) -> Read<bool> {
     let mut ballots = Vec::new();
-    for member in work.tables().members()?.into_keys() {
-        for (digest, record) in work.tables().standing_rules_of(&member)? {
-            if accepts(work, &record.rule, proposal, subjects, &pending)? {
-                ballots.push((member, digest));
-                break;
+    {
+        let tables = work.tables();
+        let facts = Facts::read(tables)?;
+        let cases = facts.cases(proposal.proposer, &proposal.actions, |owner| pending_before(work, id, owner))?;
+        for member in facts.members() {
+            let mut steps = RULE_STEPS_MAX;
+            for (digest, record) in tables.standing_rules_of(member)? {
+                if facts.accepts(&record.rule, record.seqno, &cases, &mut steps) {
+                    ballots.push((*member, digest));
+                    break;
+                }
             }
         }
     }
@@ -88,45 +86,9 @@ pub(crate) fn vote_by_rules(
     Ok(!ballots.is_empty())
 }
 
-/// For each action, the nodes that its owner gets by earlier open proposals and by earlier actions of this one.
-fn pending_before(work: &Work<'_>, id: ProposalId, subjects: &[Subject]) -> Read<Vec<u32>> {
+/// The nodes that open proposals before this one would give an actor.
+fn pending_before(work: &Work<'_>, id: ProposalId, owner: &ActorId) -> Read<u32> {
     let own = OPEN.get(&work.tx, &id)?.map(|open| open.nodes_pending).unwrap_or_default();
-    let mut before: BTreeMap<ActorId, u32> = BTreeMap::new();
-    for pending in own.iter() {
-        let all = NODES_PENDING.get(&work.tx, &pending.owner)?.unwrap_or(0);
-        before.insert(pending.owner, all.saturating_sub(pending.count));
-    }
-    let mut counts = Vec::new();
-    for subject in subjects {
-        let Some(owner) = subject.owner else {
-            counts.push(0);
-            continue;
-        };
-        let count = match before.get(&owner) {
-            Some(count) => *count,
-            None => NODES_PENDING.get(&work.tx, &owner)?.unwrap_or(0),
-        };
-        counts.push(count);
-        before.insert(owner, count + u32::from(subject.adds_node));
-    }
-    Ok(counts)
-}
-
-/// Whether the rule is within today's limits and covers every action of the proposal.
-fn accepts(
-    work: &Work<'_>,
-    rule: &StandingRule,
-    proposal: &Proposal,
-    subjects: &[Subject],
-    pending: &[u32],
-) -> Read<bool> {
-    let tables = work.tables();
-    for ((action, subject), nodes_pending) in proposal.actions.iter().zip(subjects).zip(pending) {
-        let case =
-            Case { tables, proposer: proposal.proposer, kind: action.kind(), subject, nodes_pending: *nodes_pending };
-        if !rule.accepts(&case)? {
-            return Ok(false);
-        }
-    }
-    Ok(rule.check(tables)?.is_ok())
+    let own = own.iter().find(|pending| pending.owner == *owner).map_or(0, |pending| pending.count);
+    Ok(NODES_PENDING.get(&work.tx, owner)?.unwrap_or(0).saturating_sub(own))
 }

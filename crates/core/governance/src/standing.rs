@@ -8,6 +8,8 @@
 //! The constitution says for each kind of action whether rules may vote at all, and what they have to demand at
 //! least. A rule beyond these limits is refused; one that is beyond limits changed since votes no more.
 
+use std::collections::BTreeMap;
+
 use synod_types::codec::DecodeReason;
 use synod_types::{ActorId, Decode, DecodeError, Decoder, Encode, Encoder};
 
@@ -15,11 +17,11 @@ use crate::actions::ActionKind;
 use crate::bounded::{List, Name, Set};
 use crate::document::short;
 use crate::entries::{AutoVote, Measurement, Platform};
+use crate::facts::Case;
 use crate::level::{Level, all, below};
 use crate::limits::{DEPTH_MAX, LIST_MAX, PARTS_MAX};
 use crate::macros::{record, tagged};
 use crate::policy::Members;
-use crate::tables::{Read, Tables};
 
 record! {
     /// A member's standing rule: it accepts.
@@ -95,16 +97,6 @@ pub struct Subject {
     pub host: Option<String>,
 }
 
-/// One action in its surroundings.
-pub(crate) struct Case<'a> {
-    pub tables: Tables<'a>,
-    pub proposer: ActorId,
-    pub kind: ActionKind,
-    pub subject: &'a Subject,
-    /// Nodes that the owner gets by earlier open proposals and by earlier actions of this one.
-    pub nodes_pending: u32,
-}
-
 /// Why a standing rule is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuleRefused {
@@ -135,50 +127,50 @@ impl StandingRule {
     ///
     /// # Errors
     /// The first reason against it.
-    pub(crate) fn check(&self, tables: Tables<'_>) -> Read<Result<(), RuleRefused>> {
+    pub(crate) fn check(&self, limits: &BTreeMap<u8, AutoVote>) -> Result<(), RuleRefused> {
         if self.kinds.is_empty() {
-            return Ok(Err(RuleRefused::Empty));
+            return Err(RuleRefused::Empty);
         }
-        if let Err(refused) = self.condition.check_level(1, &mut 0) {
-            return Ok(Err(refused));
-        }
+        self.condition.check_level(1, &mut 0)?;
         for kind in self.kinds.iter() {
-            let Some(limit) = tables.auto_vote(*kind)? else {
-                return Ok(Err(RuleRefused::KindNotAllowed { kind: *kind }));
-            };
-            if let Some(required) = self.missing(&limit) {
-                return Ok(Err(RuleRefused::BeyondLimit { kind: *kind, required }));
+            let limit = limits.get(&kind.tag()).ok_or(RuleRefused::KindNotAllowed { kind: *kind })?;
+            if let Some(required) = self.missing(limit) {
+                return Err(RuleRefused::BeyondLimit { kind: *kind, required });
             }
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     fn missing(&self, limit: &AutoVote) -> Option<Predicate> {
         limit.require.iter().find(|required| !self.condition.implies(required)).cloned()
     }
 
-    /// Whether the rule covers this action and its condition holds.
-    pub(crate) fn accepts(&self, case: &Case<'_>) -> Read<bool> {
-        Ok(self.kinds.contains(&case.kind) && self.condition.holds(case)?)
+    /// Whether the rule, registered at `seqno`, covers this action and its condition holds. It takes from `steps`.
+    pub(crate) fn accepts(&self, case: &Case<'_>, seqno: u64, steps: &mut usize) -> bool {
+        self.kinds.contains(&case.kind) && self.condition.holds(case, seqno, steps)
     }
 }
 
 impl Condition {
-    /// Whether the condition holds.
-    fn holds(&self, case: &Case<'_>) -> Read<bool> {
-        let count = |of: &[Self]| -> Read<usize> {
-            let mut holding = 0;
-            for condition in of {
-                holding += usize::from(condition.holds(case)?);
+    /// Whether the condition holds. Nothing in it says no, so that what is not looked at for want of `steps` can only
+    /// make a rule abstain.
+    fn holds(&self, case: &Case<'_>, seqno: u64, steps: &mut usize) -> bool {
+        if *steps == 0 {
+            return false;
+        }
+        *steps -= 1;
+        match self {
+            Self::Is(predicate) => predicate.holds(case, seqno),
+            Self::AllOf(of) => of.iter().all(|condition| condition.holds(case, seqno, steps)),
+            Self::AnyOf(of) => of.iter().any(|condition| condition.holds(case, seqno, steps)),
+            Self::AtLeast { k, of } => {
+                let mut holding = 0;
+                of.iter().any(|condition| {
+                    holding += u32::from(condition.holds(case, seqno, steps));
+                    holding >= *k
+                })
             }
-            Ok(holding)
-        };
-        Ok(match self {
-            Self::Is(predicate) => predicate.holds(case)?,
-            Self::AllOf(of) => count(of)? == of.len(),
-            Self::AnyOf(of) => count(of)? >= 1,
-            Self::AtLeast { k, of } => count(of)? >= *k as usize,
-        })
+        }
     }
 
     /// Whether the condition can only hold where `required` does. By structure, so it may say no where a
@@ -213,36 +205,39 @@ impl Condition {
 }
 
 impl Predicate {
-    fn holds(&self, case: &Case<'_>) -> Read<bool> {
-        let Case { tables, subject, .. } = case;
-        Ok(match self {
-            Self::ProposerIs(Members(ids)) => ids.contains(&case.proposer),
-            Self::ProposerIsMember => tables.is_member(&case.proposer)?,
+    fn holds(&self, case: &Case<'_>, seqno: u64) -> bool {
+        let Case { facts, subject, .. } = case;
+        match self {
+            // Who came in after the rule was made, under a key that somebody had before, is not whom it means.
+            Self::ProposerIs(Members(ids)) => {
+                ids.contains(&case.proposer) && facts.since(&case.proposer).is_some_and(|since| since < seqno)
+            }
+            Self::ProposerIsMember => facts.is_member(&case.proposer),
             // Who takes another's node would be its owner, and looks after it no more than anybody else.
             Self::OwnerIsProposer => subject.owner == Some(case.proposer) && subject.taken_from.is_none(),
             Self::OwnerIsActor => {
-                let mut all = subject.owner.is_some();
-                for owner in subject.owner.iter().chain(&subject.taken_from) {
-                    all = all && tables.actor(owner)?.is_some();
-                }
-                all
+                subject.owner.is_some() && subject.owner.iter().chain(&subject.taken_from).all(|id| facts.is_actor(id))
             }
-            Self::ActorNodesFewerThan(k) => match subject.owner {
-                Some(owner) => tables.node_count_of(&owner)? + case.nodes_pending < *k,
-                None => false,
-            },
-            Self::CodeIsApproved => match &subject.code {
-                Some(code) => tables.is_code_approved(code)?,
-                None => false,
-            },
-            Self::TeeIsAllowed => match subject.platform {
-                Some(platform) => tables.tee_rule(platform)?.is_some_and(|rule| rule.allowed),
-                None => false,
-            },
+            Self::ActorNodesFewerThan(k) => {
+                subject.owner.is_some_and(|owner| facts.node_count_of(&owner) + case.nodes_pending < *k)
+            }
+            Self::CodeIsApproved => case.code_is_approved,
+            Self::TeeIsAllowed => case.tee_is_allowed,
             Self::KindIs(kinds) => kinds.contains(&case.kind),
             Self::NameEndsWith(end) => subject.name.as_ref().is_some_and(|name| name.as_str().ends_with(end.as_str())),
             Self::HostWithin(domain) => subject.host.as_ref().is_some_and(|host| is_within(host, domain.as_str())),
-        })
+        }
+    }
+
+    /// The predicate with the actor `from` replaced by `to` wherever it is named.
+    pub(crate) fn with_actor_replaced(&self, from: &ActorId, to: &ActorId) -> Self {
+        match self {
+            Self::ProposerIs(Members(ids)) => {
+                let renamed = ids.iter().map(|id| if id == from { *to } else { *id });
+                Self::ProposerIs(Members(Set::new(renamed).expect("at most as many as there were")))
+            }
+            other => other.clone(),
+        }
     }
 
     /// Whether this can only hold where `other` does.

@@ -15,6 +15,7 @@ use crate::entries::{
     Durability, Epochs, Measurement, NetworkEntry, NodeEntry, Platform, Proposal, Proposers, Quorums, ReleaseRule,
     Role, RuleRecord, Rules, ServiceEntry, Settings, Status, TeeRule,
 };
+use crate::facts::Facts;
 use crate::limits::ACTIONS_MAX;
 use crate::macros::record;
 use crate::policy::Policy;
@@ -62,6 +63,10 @@ pub(crate) const BALLOTS: Map<(ProposalId, ActorId), BallotRecord> = Map::from_s
 pub(crate) const OPEN: Map<ProposalId, OpenEntry> = Map::from_static("gov.open");
 /// How many proposals of an actor are open.
 pub(crate) const OPEN_OF: Map<ActorId, u32> = Map::from_static("gov.open_of");
+/// How many proposals are open of those who were members, and of those who were participants, when they proposed.
+pub(crate) const OPEN_BY: Map<u8, u32> = Map::from_static("gov.open_by");
+/// Open proposals whose proposer has left: nobody can vote on them any more, and later transactions close them.
+pub(crate) const ABANDONED: Map<ProposalId, Mark> = Map::from_static("gov.abandoned");
 /// How many nodes open proposals would give an actor.
 pub(crate) const NODES_PENDING: Map<ActorId, u32> = Map::from_static("gov.nodes_pending");
 /// Open proposals by the time at which they expire.
@@ -75,6 +80,11 @@ record! {
 record! {
     /// What has to be undone when an open proposal closes.
     pub struct OpenEntry {
+        /// Who proposed it.
+        #[serde(with = "crate::shape::actor")]
+        pub proposer: ActorId,
+        /// The proposer's role then: in whose room it lies.
+        pub role: Role,
         /// The nodes that it would give actors, as counted when it was submitted.
         pub nodes_pending: List<PendingNodes, ACTIONS_MAX>,
     }
@@ -224,6 +234,11 @@ impl<'s> Tables<'s> {
         AUTO_VOTES.get(self.0, &kind.tag())
     }
 
+    /// The limits of automatic votes by kind of action.
+    pub(crate) fn auto_votes(&self) -> Read<BTreeMap<u8, AutoVote>> {
+        AUTO_VOTES.range(self.0, ..).collect()
+    }
+
     /// A member's standing rules, by their digests.
     pub fn standing_rules_of(&self, member: &ActorId) -> Read<BTreeMap<Digest, RuleRecord>> {
         let bounds = (*member, Digest([0; 32]))..=(*member, Digest([0xff; 32]));
@@ -272,18 +287,22 @@ impl<'s> Tables<'s> {
 
     /// Where a proposal stands at ledger time `at`; `None` if there is none.
     ///
-    /// One whose time is over is `Expired`, whether or not a transaction has recorded that yet.
+    /// One whose time is over is `Expired`, and one whose proposer has left `Abandoned`, whether or not a transaction
+    /// has recorded that yet.
     pub fn status(&self, id: ProposalId, at: Time) -> Read<Option<Status>> {
         if let Some(decision) = self.decision(id)? {
             return Ok(Some(decision.status));
         }
         let Some(proposal) = self.proposal(id)? else { return Ok(None) };
+        if ABANDONED.has(self.0, &id) {
+            return Ok(Some(Status::Abandoned));
+        }
         let is_over = proposal.expires.is_some_and(|expires| expires <= at.0);
         Ok(Some(if is_over { Status::Expired } else { Status::Open }))
     }
 
-    /// Open proposals, ascending by id, from `from` on, at most `count_max`. One whose time is over is among them until
-    /// a transaction has recorded that: see [`Tables::status`].
+    /// Open proposals, ascending by id, from `from` on, at most `count_max`. One whose time is over, or whose proposer
+    /// has left, is among them until a transaction has recorded that: see [`Tables::status`].
     pub fn open_proposals(&self, from: ProposalId, count_max: usize) -> Read<Vec<ProposalId>> {
         OPEN.range(self.0, from..).take(count_max).map(|entry| Ok(entry?.0)).collect()
     }
@@ -299,13 +318,11 @@ impl<'s> Tables<'s> {
         BALLOTS.range(self.0, bounds).map(|entry| entry.map(|((_, member), ballot)| (member, ballot))).collect()
     }
 
-    /// The ballots that count: those of current members, given since they became members.
+    /// The ballots that count: those of current members, given since they became members, and by a standing rule only
+    /// if it would still give it.
     pub fn tally(&self, id: ProposalId) -> Read<Tally> {
-        let ballots = self.ballots(id)?;
-        let said = |member: &ActorId, entry: &ActorEntry| {
-            ballots.get(member).filter(|ballot| ballot.seqno > entry.since).map(|ballot| ballot.choice)
-        };
-        Ok(Tally::new(self.members()?.iter().map(|(member, entry)| (*member, said(member, entry)))))
+        let Some(proposal) = self.proposal(id)? else { return Ok(Tally::default()) };
+        Facts::read(*self)?.tally(id, proposal.proposer, &proposal.actions)
     }
 
     /// The open proposals on which `member` has not voted, as [`Tables::open_proposals`] has them.

@@ -1,6 +1,7 @@
 //! Adds a member or a participant.
 
 use synod_kv::Tx;
+use synod_types::ActorId;
 
 use super::{ActionKind, Rule, Scene};
 use crate::bounded::Name;
@@ -32,14 +33,13 @@ impl Rule for AddActor {
         if let Err(why) = check_actor_certificate(&self.certificate, scene.env.time) {
             reasons.push(Reason::CertificateUnusable { name: self.name.clone(), why });
         }
-        let actors = scene.tables.actors()?;
-        if actors.len() >= ACTORS_MAX {
+        if scene.roster.len() >= ACTORS_MAX {
             reasons.push(Reason::TooManyActors);
         }
-        if let Some(known) = self.certificate.actor_id().and_then(|id| actors.get(&id)) {
-            reasons.push(Reason::ActorExists { name: known.name.clone() });
+        if let Some(known) = self.certificate.actor_id().and_then(|id| scene.roster.name_of(&id)) {
+            reasons.push(Reason::ActorExists { name: known.clone() });
         }
-        if actors.values().any(|actor| actor.name == self.name) {
+        if scene.roster.named(&self.name).is_some() {
             reasons.push(Reason::NameTaken { name: self.name.clone() });
         }
         Ok(())
@@ -65,6 +65,10 @@ impl Rule for AddActor {
 
     fn subject(&self, _tables: Tables<'_>) -> Read<Subject> {
         Ok(Subject { name: Some(self.name.clone()), ..Subject::default() })
+    }
+
+    fn actors(&self) -> Vec<ActorId> {
+        self.certificate.actor_id().into_iter().collect()
     }
 }
 

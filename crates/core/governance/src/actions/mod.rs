@@ -10,6 +10,7 @@ mod remove_node;
 mod replace_actor;
 mod replace_node;
 mod revoke_auditor;
+mod roster;
 mod rotate_service_identity;
 mod set_adapter;
 mod set_auto_vote;
@@ -33,6 +34,7 @@ pub use remove_node::RemoveNode;
 pub use replace_actor::ReplaceActor;
 pub use replace_node::{Owner, ReplaceNode};
 pub use revoke_auditor::RevokeAuditor;
+pub(crate) use roster::Roster;
 pub use rotate_service_identity::RotateServiceIdentity;
 pub use set_adapter::SetAdapter;
 pub use set_auto_vote::SetAutoVote;
@@ -78,6 +80,11 @@ pub(crate) trait Rule {
         Ok(true)
     }
 
+    /// The actors who come, go or change by the action.
+    fn actors(&self) -> Vec<ActorId> {
+        Vec::new()
+    }
+
     /// Another policy that has to accept besides that of the action's own kind: whoever changes how something is
     /// decided must convince those who decide it now.
     fn also_decided_by(&self) -> Option<PolicyKey> {
@@ -93,6 +100,8 @@ pub(crate) struct Scene<'a> {
     pub env: &'a Env,
     /// The kind of the action.
     pub kind: ActionKind,
+    /// Who acts, if the action is about an actor.
+    pub roster: &'a Roster,
 }
 
 /// A policy: the default, or that of one kind.
@@ -222,6 +231,19 @@ impl ActionKind {
             Self::AddNode | Self::RemoveNode | Self::ReplaceNode => Proposers::Actors,
             _ => Proposers::Members,
         }
+    }
+
+    /// Whether the kind adds, removes or replaces actors.
+    pub(crate) const fn is_about_actors(self) -> bool {
+        matches!(
+            self,
+            Self::AddMember
+                | Self::RemoveMember
+                | Self::ReplaceMember
+                | Self::AddParticipant
+                | Self::RemoveParticipant
+                | Self::ReplaceParticipant
+        )
     }
 
     /// The role of those whom the kind is about.

@@ -36,6 +36,10 @@ impl Rule for RemoveActor {
         format!("remove {} {}", kind.role(), self.id)
     }
 
+    fn actors(&self) -> Vec<ActorId> {
+        vec![self.id]
+    }
+
     fn is_about(&self, actor: &ActorId, _tables: Tables<'_>) -> Read<bool> {
         Ok(self.id == *actor)
     }

@@ -6,20 +6,21 @@ use synod_types::ActorId;
 use super::add_actor::check_pins;
 use super::remove_actor::forget;
 use super::{ActionKind, Rule, Scene};
-use crate::bounded::Name;
-use crate::entries::{ActorEntry, CertificateDer, Pins};
+use crate::bounded::{List, Name};
+use crate::entries::{ActorEntry, AutoVote, CertificateDer, Pins};
 use crate::execute::Env;
 use crate::identity::check_actor_certificate;
 use crate::macros::record;
 use crate::reason::Reason;
 use crate::standing::Subject;
-use crate::tables::{ACTORS, NODES, POLICIES, Read, Tables};
+use crate::tables::{ACTORS, AUTO_VOTES, NODES, POLICIES, Read, Tables};
 
 record! {
     /// Replaces what is said of an actor; what is left out stays.
     ///
     /// A certificate with another key gives the actor another id: its nodes follow it, and so does its place in
-    /// policies that require it. Its ballots on open proposals and its standing rules do not: the old key signed them.
+    /// policies that require it and in limits of automatic votes. Its open proposals, its ballots and its standing
+    /// rules do not: the old key signed them. Nor do other members' rules that name it.
     pub struct ReplaceActor {
         /// Whom.
         #[serde(with = "crate::shape::actor")]
@@ -49,14 +50,13 @@ impl ReplaceActor {
 
 impl Rule for ReplaceActor {
     fn check(&self, scene: &Scene<'_>, reasons: &mut Vec<Reason>) -> Read<()> {
-        let actors = scene.tables.actors()?;
         let role = scene.kind.role();
-        let Some(old) = actors.get(&self.id).filter(|actor| actor.role == role) else {
+        let Some(old) = scene.tables.actor(&self.id)?.filter(|actor| actor.role == role) else {
             reasons.push(Reason::NoSuchActor { role: role.name(), id: self.id });
             return Ok(());
         };
-        let new = self.entry(old);
-        if new == *old {
+        let new = self.entry(&old);
+        if new == old {
             reasons.push(Reason::NothingChanges);
         }
         check_pins(&new.pins, reasons);
@@ -64,10 +64,11 @@ impl Rule for ReplaceActor {
             if let Err(why) = check_actor_certificate(certificate, scene.env.time) {
                 reasons.push(Reason::CertificateUnusable { name: new.name.clone(), why });
             }
-            let known = certificate.actor_id().filter(|id| *id != self.id).and_then(|id| actors.get(&id));
-            reasons.extend(known.map(|known| Reason::ActorExists { name: known.name.clone() }));
+            let known = certificate.actor_id().filter(|id| *id != self.id);
+            let known = known.and_then(|id| scene.roster.name_of(&id));
+            reasons.extend(known.map(|known| Reason::ActorExists { name: known.clone() }));
         }
-        if actors.iter().any(|(id, actor)| *id != self.id && actor.name == new.name) {
+        if scene.roster.named(&new.name).is_some_and(|id| *id != self.id) {
             reasons.push(Reason::NameTaken { name: new.name });
         }
         Ok(())
@@ -104,13 +105,19 @@ impl Rule for ReplaceActor {
         Ok(Subject { name: self.name.clone(), ..Subject::default() })
     }
 
+    fn actors(&self) -> Vec<ActorId> {
+        let new = self.certificate.as_ref().and_then(CertificateDer::actor_id);
+        std::iter::once(self.id).chain(new.filter(|id| *id != self.id)).collect()
+    }
+
     fn is_about(&self, actor: &ActorId, _tables: Tables<'_>) -> Read<bool> {
         Ok(self.id == *actor)
     }
 }
 
 impl ReplaceActor {
-    /// Moves nodes and required votes to the new id.
+    /// Moves nodes, required votes and what limits of automatic votes say of the actor to the new id. Members' rules
+    /// stay as their members signed them: what they say of the old id, they say of nobody.
     fn follow(&self, id: &ActorId, tx: &mut Tx<'_>) -> Read<()> {
         for (slot, mut node) in Tables(tx).nodes()? {
             if node.owner == self.id {
@@ -123,6 +130,13 @@ impl ReplaceActor {
             let renamed = policy.with_member_replaced(&self.id, id);
             if renamed != policy {
                 POLICIES.put(tx, &key, &renamed);
+            }
+        }
+        for (kind, limit) in Tables(tx).auto_votes()? {
+            let require = limit.require.iter().map(|predicate| predicate.with_actor_replaced(&self.id, id)).collect();
+            let renamed = AutoVote { require: List::new(require).expect("as many as there were") };
+            if renamed != limit {
+                AUTO_VOTES.put(tx, &kind, &renamed);
             }
         }
         Ok(())

@@ -57,6 +57,8 @@ tagged! {
         4 => Expired,
         /// Members accepted it, but what had happened in between made it impossible; nothing took effect.
         5 => Failed,
+        /// Its proposer left, or goes under another key.
+        6 => Abandoned,
     }
 }
 
@@ -70,6 +72,7 @@ impl Status {
             Self::Withdrawn => "Withdrawn",
             Self::Expired => "Expired",
             Self::Failed => "Failed",
+            Self::Abandoned => "Abandoned",
         }
     }
 }
@@ -85,7 +88,7 @@ record! {
         pub time: u64,
         /// How many voted how when it was closed.
         pub count: Count,
-        /// Each policy that applied, and what it made of the ballots.
+        /// Each policy that applied, and what it made of the ballots; none if no ballots decided it.
         pub policies: List<PolicyCount, ACTIONS_MAX>,
         /// Why it failed, if it did: each reason's code and text.
         #[serde(default)]

@@ -4,8 +4,9 @@ use serde::Serialize;
 use synod_types::ActorId;
 
 use super::AsOf;
-use super::proposal::{Membership, Summary, summary};
-use crate::entries::Status;
+use super::proposal::{Summary, summary};
+use crate::entries::{Source, Status};
+use crate::facts::Facts;
 use crate::tables::{ProposalId, Read, Tables};
 
 /// Which proposals a list shows.
@@ -64,10 +65,10 @@ pub fn proposals(
         proposals: Vec::new(),
         next: None,
     };
-    let members = Membership::read(tables)?;
+    let facts = Facts::read(tables)?;
     let mut bytes = 0;
     for id in ids(tables, wanted)? {
-        if !is_wanted(tables, as_of, wanted, &members, id)? {
+        if !is_wanted(tables, as_of, wanted, &facts, id)? {
             continue;
         }
         let is_full = list.proposals.len() >= wanted.count_max.clamp(1, PROPOSALS_LISTED_MAX);
@@ -77,7 +78,7 @@ pub fn proposals(
         }
         let Some(proposal) = tables.proposal(id)? else { continue };
         bytes += tables.proposal_size(id);
-        list.proposals.push(summary(tables, as_of, &members, id, &proposal, reader)?);
+        list.proposals.push(summary(tables, as_of, &facts, id, &proposal, reader)?);
     }
     Ok(list)
 }
@@ -95,15 +96,14 @@ fn is_wanted(
     tables: Tables<'_>,
     as_of: &AsOf<'_>,
     wanted: &Wanted<'_>,
-    members: &Membership,
+    facts: &Facts<'_>,
     id: ProposalId,
 ) -> Read<bool> {
     if wanted.which == Which::All && wanted.awaiting.is_none() {
         return Ok(true);
     }
     if let Some(member) = wanted.awaiting {
-        let has_voted = tables.ballot(id, member)?.is_some_and(|ballot| members.counts(member, ballot.seqno));
-        if has_voted || !members.has(member) {
+        if !facts.is_member(member) || has_voted(tables, facts, id, member)? {
             return Ok(false);
         }
     }
@@ -112,6 +112,18 @@ fn is_wanted(
         false => tables.status(id, as_of.time)? == Some(Status::Open),
     };
     Ok(is_open == (wanted.which != Which::Closed))
+}
+
+/// Whether there is a ballot of the member that counts.
+fn has_voted(tables: Tables<'_>, facts: &Facts<'_>, id: ProposalId, member: &ActorId) -> Read<bool> {
+    let Some(ballot) = tables.ballot(id, member)? else { return Ok(false) };
+    match (ballot.source, tables.proposal(id)?) {
+        (Source::Standing(_), Some(proposal)) => {
+            let tally = facts.tally(id, proposal.proposer, &proposal.actions)?;
+            Ok(tally.of(member).flatten().is_some())
+        }
+        _ => Ok(facts.counts_since(member, ballot.seqno)),
+    }
 }
 
 /// The most proposals of one list.

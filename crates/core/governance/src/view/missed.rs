@@ -1,6 +1,6 @@
 //! What happened to proposals, found in the tables alone: for those who were away for longer than events are kept.
 //!
-//! A transaction's events come in an order that `execute` gives them: proposals that expired, then what was asked
+//! A transaction's events come in an order that `execute` gives them: proposals whose proposer had left, those that expired, then what was asked
 //! for (a proposal and the votes of standing rules, a ballot, a withdrawal), then what that decided. So the place
 //! of each can be found again, and whoever counts by places misses none and sees none twice.
 
@@ -48,7 +48,12 @@ pub fn missed(state: &State, after: EventPlace, until: Seqno, count: usize) -> R
         let (id, decision) = entry?;
         let seqno = Seqno(decision.seqno);
         if after.seqno <= seqno && seqno < until {
-            found.add(seqno, if decision.status == Status::Expired { What::Expired } else { What::Closed }, id);
+            let what = match decision.status {
+                Status::Abandoned => What::Abandoned,
+                Status::Expired => What::Expired,
+                _ => What::Closed,
+            };
+            found.add(seqno, what, id);
         }
     }
     let mut events = Vec::new();
@@ -74,6 +79,7 @@ pub fn event_time(event: &Event, tables: Tables<'_>) -> Read<Time> {
 /// What happened to a proposal, in the order in which a transaction tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
+    Abandoned,
     Expired,
     Proposed,
     Closed,
@@ -122,8 +128,9 @@ fn of_transaction(tables: Tables<'_>, entries: &[Entry]) -> Read<Vec<(EventPlace
         let Some(proposal) = tables.proposal(*id)? else { continue };
         let place = |place: usize| EventPlace { seqno: *seqno, place: u32::try_from(place).unwrap_or(u32::MAX) };
         match (what, tables.decision(*id)?) {
+            (What::Abandoned, Some(decision)) => expired.push((what, None, *id, decision)),
             // They are closed in the order of their times.
-            (What::Expired, Some(decision)) => expired.push((proposal.expires, *id, decision)),
+            (What::Expired, Some(decision)) => expired.push((what, proposal.expires, *id, decision)),
             (What::Proposed, _) => {
                 let event = Event::Proposed { id: *id, proposer: proposal.proposer, digest: proposal.digest };
                 events.push((place(expired.len() + 1), event));
@@ -135,9 +142,9 @@ fn of_transaction(tables: Tables<'_>, entries: &[Entry]) -> Read<Vec<(EventPlace
             (_, None) => {}
         }
     }
-    expired.sort_by_key(|(expires, id, _)| (*expires, *id));
+    expired.sort_by_key(|(what, expires, id, _)| (**what, *expires, *id));
     let seqno = entries.first().map_or_else(Seqno::default, |(seqno, _, _)| *seqno);
-    let expired = (1..).zip(expired).map(|(place, (_, id, decision))| {
+    let expired = (1..).zip(expired).map(|(place, (_, _, id, decision))| {
         let event = Event::Closed { id, decision };
         (EventPlace { seqno, place }, event)
     });

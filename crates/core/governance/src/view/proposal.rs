@@ -1,14 +1,13 @@
 //! One proposal: in a line of a list, and in full.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use synod_types::ActorId;
 
 use super::AsOf;
 use crate::actions::{Action, ActionKind};
-use crate::decide::judge;
-use crate::entries::{BallotRecord, Count, Decision, PolicyCount, Proposal, Role, Source, Status};
+use crate::decide::{count, judge};
+use crate::entries::{BallotRecord, Count, Decision, PolicyCount, Proposal, Source, Status};
+use crate::facts::Facts;
 use crate::tables::{ProposalId, Read, Tables};
 use crate::tally::Choice;
 
@@ -68,7 +67,7 @@ pub struct ProposalView {
     pub expires_signed: Option<u64>,
     /// What it does, in order.
     pub actions: Vec<Action>,
-    /// Each policy that applies and what it makes of the ballots; once it is closed, what it made of them.
+    /// Each policy that applies and what it makes of the ballots; once ballots decided it, what it made of them.
     pub policies: Vec<PolicyCount>,
     /// All ballots, by their members' ids.
     pub ballots: Vec<BallotView>,
@@ -106,7 +105,7 @@ pub struct DecisionView {
     pub time: u64,
     /// The ballots that counted.
     pub count: Count,
-    /// Each policy that applied, and what it made of the ballots.
+    /// Each policy that applied, and what it made of the ballots; none if no ballots decided it.
     pub policies: Vec<PolicyCount>,
     /// Why it failed, if it did.
     pub reasons: Vec<String>,
@@ -137,11 +136,11 @@ pub fn proposal(
     reader: Option<&ActorId>,
 ) -> Read<Option<ProposalView>> {
     let Some(proposal) = tables.proposal(id)? else { return Ok(None) };
-    let members = Membership::read(tables)?;
+    let facts = Facts::read(tables)?;
     let decision = tables.decision(id)?;
     let policies = match &decision {
         Some(decision) => decision.policies.to_vec(),
-        None => judge(tables, &proposal.actions, &tables.tally(id)?)?,
+        None => judge(tables, &proposal.actions, &facts.tally(id, proposal.proposer, &proposal.actions)?)?,
     };
     let ballot = |(member, ballot): (ActorId, BallotRecord)| -> Read<BallotView> {
         let name = tables.actor(&member)?.map(|actor| actor.name.as_str().to_owned());
@@ -162,7 +161,7 @@ pub fn proposal(
         network: as_of.network.to_hex(),
         txid: as_of.txid.to_string(),
         time: as_of.time.0,
-        summary: summary(tables, as_of, &members, id, &proposal, reader)?,
+        summary: summary(tables, as_of, &facts, id, &proposal, reader)?,
         nonce: proposal.nonce.to_hex(),
         expires_signed: proposal.expires_signed,
         actions: proposal.actions.to_vec(),
@@ -196,22 +195,21 @@ pub(super) fn lines(actions: &[Action]) -> Vec<String> {
 pub(super) fn summary(
     tables: Tables<'_>,
     as_of: &AsOf<'_>,
-    members: &Membership,
+    facts: &Facts<'_>,
     id: ProposalId,
     proposal: &Proposal,
     reader: Option<&ActorId>,
 ) -> Read<Summary> {
-    let decision = tables.decision(id)?;
-    let is_over = proposal.expires.is_some_and(|expires| expires <= as_of.time.0);
-    let (status, votes) = match &decision {
-        Some(decision) => (decision.status, decision.count),
-        None => (if is_over { Status::Expired } else { Status::Open }, members.count(tables, id)?),
-    };
-    let mine = match reader {
-        Some(reader) => {
-            tables.ballot(id, reader)?.filter(|ballot| decision.is_some() || members.counts(reader, ballot.seqno))
+    let (status, votes, mine) = match tables.decision(id)? {
+        Some(decision) => {
+            let ballot = reader.map_or(Ok(None), |reader| tables.ballot(id, reader))?;
+            (decision.status, decision.count, ballot.map(|ballot| ballot.choice))
         }
-        None => None,
+        None => {
+            let tally = facts.tally(id, proposal.proposer, &proposal.actions)?;
+            let status = tables.status(id, as_of.time)?.unwrap_or(Status::Open);
+            (status, count(&tally), reader.and_then(|reader| tally.of(reader)).flatten())
+        }
     };
     Ok(Summary {
         id,
@@ -225,41 +223,8 @@ pub(super) fn summary(
         submitted: Submitted { txid: as_of.txid_text(proposal.seqno), time: proposal.time },
         expires: proposal.expires,
         votes,
-        mine: mine.map(|ballot| ballot.choice),
+        mine,
     })
-}
-
-/// The members and since when they are: read once for many proposals.
-pub(super) struct Membership(BTreeMap<ActorId, u64>);
-
-impl Membership {
-    pub fn read(tables: Tables<'_>) -> Read<Self> {
-        let members = tables.actors()?.into_iter().filter(|(_, actor)| actor.role == Role::Member);
-        Ok(Self(members.map(|(id, actor)| (id, actor.since)).collect()))
-    }
-
-    /// Whether `id` is a member.
-    pub fn has(&self, id: &ActorId) -> bool {
-        self.0.contains_key(id)
-    }
-
-    /// Whether a ballot of `member` that came at `seqno` counts.
-    pub fn counts(&self, member: &ActorId, seqno: u64) -> bool {
-        self.0.get(member).is_some_and(|since| seqno > *since)
-    }
-
-    /// As [`Tables::tally`], without reading the members again.
-    fn count(&self, tables: Tables<'_>, id: ProposalId) -> Read<Count> {
-        let mut count = Count { members: u32::try_from(self.0.len()).unwrap_or(u32::MAX), ..Count::default() };
-        for (member, ballot) in tables.ballots(id)? {
-            match ballot.choice {
-                _ if !self.counts(&member, ballot.seqno) => {}
-                Choice::Accept => count.accepting += 1,
-                Choice::Reject => count.rejecting += 1,
-            }
-        }
-        Ok(count)
-    }
 }
 
 /// How long a line about an action is before it is cut: names, an id and an address fit, a policy of sixty members does not.

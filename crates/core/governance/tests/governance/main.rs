@@ -7,6 +7,7 @@ mod identity;
 mod model;
 mod refusals;
 mod robustness;
+mod room;
 mod rules;
 mod story;
 mod views;

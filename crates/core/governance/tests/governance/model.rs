@@ -257,6 +257,7 @@ impl Model {
         } else if deciders.iter().all(|policy| policy.satisfied(&members, &yes)) {
             match self.rules.after(&proposal.actions, self.now) {
                 Some(after) => {
+                    self.abandon(place, &after);
                     self.rules = after;
                     Status::Accepted
                 }
@@ -266,6 +267,17 @@ impl Model {
             Status::Open
         };
         self.proposals[place].status = status;
+    }
+
+    /// Who leaves, even if to come back at once, leaves its proposals behind.
+    fn abandon(&mut self, deciding: usize, after: &Rules) {
+        for place in (0..self.proposals.len()).filter(|place| *place != deciding) {
+            let proposer = self.proposals[place].proposer;
+            let stays = after.actors.get(&proposer) == self.rules.actors.get(&proposer);
+            if !stays && self.status(place) == Status::Open {
+                self.proposals[place].status = Status::Abandoned;
+            }
+        }
     }
 
     fn withdraw(&mut self, who: usize, place: usize) -> Result<(), &'static str> {
@@ -493,7 +505,7 @@ fn random_lives_meet_every_ending() {
             *met.entry(format!("{:?}", life.model.status(place))).or_default() += 1;
         }
     }
-    for status in ["Open", "Accepted", "Rejected", "Withdrawn", "Expired", "Failed"] {
+    for status in ["Open", "Accepted", "Rejected", "Withdrawn", "Expired", "Failed", "Abandoned"] {
         assert!(met.get(status).is_some_and(|count| *count >= 3), "{met:?}");
     }
 }

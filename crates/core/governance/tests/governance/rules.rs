@@ -145,3 +145,24 @@ fn a_member_takes_its_rules_along_when_it_is_removed() {
     let known = Request::SetStandingRule(b.sign(NETWORK, &RuleBody { counter: 3, ..rule }));
     assert_eq!(world.request(&b, &known).map(|_| ()), Err(Refused::RuleKnown));
 }
+
+#[test]
+fn a_member_whose_rules_take_too_long_to_look_at_abstains_and_others_do_not() {
+    let [a, b] = ["Alpha", "Beta"].map(Org::new);
+    let mut constitution = constitution(&[&a, &b]);
+    let kind = ActionKind::RotateServiceIdentity;
+    constitution.auto_votes = [(kind, AutoVote::default())].into();
+    let mut world = World::of(&constitution);
+    let is = || Condition::Is(Predicate::ProposerIsMember);
+    let long = Condition::AllOf(bounded::List::new(vec![is(); limits::PARTS_MAX - 1]).unwrap());
+    for (org, condition) in [(&a, long), (&b, is())] {
+        let rule = StandingRule { kinds: Set::new([kind]).unwrap(), condition };
+        world.request(org, &Request::SetStandingRule(org.sign(NETWORK, &RuleBody { rule, counter: 1 }))).unwrap();
+    }
+    for (actions, expected) in [(64, [true, true]), (65, [false, true])] {
+        let actions = vec![Action::RotateServiceIdentity(RotateServiceIdentity {}); actions];
+        let id = world.propose(&a, actions).unwrap();
+        let voted = [&a, &b].map(|org| world.tables().ballot(id, &org.id()).unwrap().is_some());
+        assert_eq!(voted, expected);
+    }
+}

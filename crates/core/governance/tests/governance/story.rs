@@ -360,3 +360,62 @@ fn open_proposals_count_against_the_limit_of_nodes_and_a_hand_overrides_a_rule()
         "what was taken back cannot be replayed"
     );
 }
+
+#[test]
+fn a_rules_ballot_counts_only_while_the_rule_would_still_give_it() {
+    let [a, b, c] = abc();
+    let mut constitution = constitution(&[&a, &b, &c]);
+    constitution.auto_votes.insert(ActionKind::AddNode, entries::AutoVote::default());
+    let mut world = World::of(&constitution);
+    let rule = RuleBody { rule: node_rule(2), counter: 1 };
+    world.request(&b, &Request::SetStandingRule(b.sign(NETWORK, &rule))).unwrap();
+    let accepting = |world: &World, id| world.tables().tally(id).unwrap().accepting();
+
+    let first = world.propose(&a, vec![Action::AddNode(node("vn2", a.id()))]).unwrap();
+    let second = world.propose(&a, vec![Action::AddNode(node("vn3", a.id()))]).unwrap();
+    assert_eq!((accepting(&world, first), accepting(&world, second)), (1, 0));
+    world.accept(&a, second);
+    assert_eq!(world.accept(&c, second), Status::Accepted);
+    // Alpha has two nodes now: the rule would not accept the first any more, and what it said counts no more.
+    assert_eq!(accepting(&world, first), 0);
+    assert_eq!(world.accept(&a, first), Status::Open);
+    assert_eq!(world.accept(&b, first), Status::Accepted, "the member says the same by hand");
+
+    let third = world.propose(&b, vec![Action::AddNode(node("vn4", b.id()))]).unwrap();
+    assert_eq!(accepting(&world, third), 1);
+    let removal = RuleRemovalBody { rule: statement::rule_digest(&rule.rule), counter: 2 };
+    world.request(&b, &Request::RemoveStandingRule(b.sign(NETWORK, &removal))).unwrap();
+    assert_eq!(accepting(&world, third), 0, "a rule that was taken back says nothing");
+    world.check_missed();
+}
+
+#[test]
+fn limits_of_automatic_votes_follow_a_new_key_and_rules_of_others_do_not() {
+    let [a, b, c] = abc();
+    let renewed = Org { name: "Alpha", ..Org::new("Alpha's new key") };
+    let mut constitution = constitution(&[&a, &b, &c]);
+    let is = |org: &Org| Predicate::ProposerIs(Members(bounded::Set::new([org.id()]).unwrap()));
+    let limit = |org: &Org| entries::AutoVote { require: List::new(vec![is(org)]).unwrap() };
+    constitution.auto_votes.insert(ActionKind::SetLease, limit(&a));
+    constitution.auto_votes.insert(ActionKind::RotateServiceIdentity, entries::AutoVote::default());
+    let mut world = World::of(&constitution);
+    let kinds = bounded::Set::new([ActionKind::RotateServiceIdentity]).unwrap();
+    let rule = StandingRule { kinds, condition: Condition::Is(is(&a)) };
+    world.request(&b, &Request::SetStandingRule(b.sign(NETWORK, &RuleBody { rule, counter: 1 }))).unwrap();
+    let rotate = || vec![Action::RotateServiceIdentity(RotateServiceIdentity {})];
+    let voted = |world: &World, id| world.tables().ballot(id, &b.id()).unwrap().is_some();
+    let id = world.propose(&a, rotate()).unwrap();
+    assert!(voted(&world, id));
+
+    let certificate = Some(renewed.add().certificate);
+    let replace = ReplaceActor { id: a.id(), name: None, certificate, pins: None };
+    assert_eq!(world.decide(&[&b, &c], vec![Action::ReplaceMember(replace)]), Status::Accepted);
+    assert_eq!(world.tables().auto_vote(ActionKind::SetLease), Ok(Some(limit(&renewed))));
+    let id = world.propose(&renewed, rotate()).unwrap();
+    assert!(!voted(&world, id));
+    // Nor does somebody who comes in later under the old key inherit what was said of its first holder.
+    let add = AddActor { name: name("Somebody"), ..a.add() };
+    assert_eq!(world.decide(&[&b, &c], vec![Action::AddMember(add)]), Status::Accepted);
+    let id = world.propose(&a, rotate()).unwrap();
+    assert!(!voted(&world, id));
+}
