@@ -1,5 +1,7 @@
 //! What goes into a node and what comes out.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use synod_kv::State;
 use synod_types::boundary::{Append, LedgerRange, LogRecord, Restart, Ticket};
@@ -200,6 +202,9 @@ pub enum Action {
     Committed(TxId),
     /// The transaction that was just said to be committed is one of governance. Its request is answered afterwards.
     Governed(Governed),
+    /// These nodes, this one among them if it is one, have a part from now on: they are listed, or consensus has not
+    /// left them out. Without channels between them the node list is not followed.
+    Circle(BTreeSet<NodeId>),
     /// The node stops for good; nothing comes after this.
     Stop {
         /// Why. Holds nothing private.

@@ -22,6 +22,9 @@ impl Node {
     pub(crate) fn on_consensus_message(&mut self, now: Time, from: NodeId, bytes: Untrusted<Bytes>) {
         let Engine::Running(consensus) = &self.engine else { return };
         let Ok(admitted) = consensus.admit(from, bytes) else { return };
+        if consensus.configuration().contains(from) {
+            self.heard.insert(from, now);
+        }
         if admitted.view().is_some_and(|view| self.unheeded.said(now, from, view)) {
             return;
         }

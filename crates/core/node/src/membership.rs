@@ -1,12 +1,7 @@
 //! Who takes part: consensus follows the node list that members decide.
 //!
-//! A governance block changes the node list from the next block on; consensus follows it, one node at a time:
-//! ```text
-//!  1. who is not listed any more is left out, whoever answers least first; a leader hands leadership over before
-//!  2. who is listed is sent the log as a learner, which counts for no quorum
-//!  3. a learner that has caught up becomes a voter
-//! ```
-//! All of it is a function of the log, so whoever leads next goes on from where it finds things.
+//! A governance block changes the node list from the next block on; consensus follows it, one node at a time: see
+//! [`crate::steps`]. Where it stands is in the log, so whoever leads next goes on from where it finds things.
 //!
 //! As long as somebody takes part who is not listed, nothing but the beginning of a view is sealed: such a node may
 //! be elected once more, and its successor must be able to build on the view that it opened. So whoever can be
@@ -16,13 +11,13 @@
 //! nobody and stands for no election, but still answers those who ask for its vote or its word: whoever asks has not
 //! heard that it was left out, and may depend on it until then.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use synod_consensus::{Consensus, PeerProgress};
-use synod_crypto::VerifyingKey;
+use synod_consensus::PeerProgress;
 use synod_types::boundary::{Append, LogRecord};
-use synod_types::{ConfigurationChange, ConfigurationStep, Decode, LogIndex, NodeId, Time};
+use synod_types::{ConfigurationChange, Decode, LogIndex, NodeId, Time};
 
 use crate::chain::Position;
 use crate::clients::HANDOVER_PATIENCE;
@@ -30,17 +25,11 @@ use crate::event::{Action, Refusal, StopReason};
 use crate::node::{Engine, Node};
 use crate::peer::PeerMessage;
 use crate::resume::Circle;
+use crate::steps::{Presence, Scene, Step};
 
-/// How many entries behind the last committed one a learner may be to become a voter: it is then as far as any
-/// follower may be that a leader waits for.
-const CAUGHT_UP_WITHIN: u64 = 64;
-
-/// What a leader does next so that consensus follows the node list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Change(ConfigurationChange),
-    HandOver,
-}
+/// For how long a node counts as there that was heard: the engine forgets all at once whom it heard, once in an
+/// election timeout. Longer than a leader is heard between its heartbeats, and shorter than an operator takes.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
 
 impl Node {
     /// Whether everyone who takes part at the end of the log is listed there, and this node under its own key.
@@ -55,7 +44,7 @@ impl Node {
     pub(crate) fn follow_node_list(&mut self, now: Time) {
         self.leave_if_removed();
         self.stop_if_replaced(now);
-        match self.next_step() {
+        match self.next_step(now) {
             Some(Step::Change(change)) => {
                 let Engine::Running(consensus) = &mut self.engine else { unreachable!("a leader's engine runs") };
                 // If it cannot be now, the next event asks again.
@@ -70,7 +59,7 @@ impl Node {
         }
     }
 
-    fn next_step(&self) -> Option<Step> {
+    fn next_step(&self, now: Time) -> Option<Step> {
         let Engine::Running(consensus) = &self.engine else { return None };
         if consensus.role() != synod_consensus::Role::Leader
             || consensus.is_changing_configuration()
@@ -87,8 +76,27 @@ impl Node {
         if !Arc::ptr_eq(last, committed) && last.keys().nodes != committed.keys().nodes {
             return None;
         }
-        let may_lead = last.keys().node(self.id) == Some(self.seals.own_key());
-        step_towards(&last.keys().nodes, may_lead, consensus)
+        let (keys, configuration) = (last.keys(), consensus.configuration());
+        let may_lead = keys.node(self.id) == Some(self.seals.own_key());
+        // After each event, so nothing is made unless there is something to do.
+        if may_lead && configuration.learners.is_empty() && configuration.voters.iter().eq(keys.nodes.keys()) {
+            return None;
+        }
+        let listed: BTreeSet<_> = keys.nodes.keys().copied().collect();
+        let of = |peer: PeerProgress| {
+            let is_there =
+                peer.recently_active || self.heard.get(&peer.node).is_some_and(|at| now.since(*at) < HEARD_WITHIN);
+            (peer.node, Presence { is_there, matched: peer.matched })
+        };
+        let scene = Scene {
+            own: self.id,
+            may_lead,
+            listed: &listed,
+            configuration,
+            committed: consensus.committed(),
+            peers: consensus.peers().into_iter().map(of).collect(),
+        };
+        scene.next_step()
     }
 
     /// Hands leadership to the listed voter that is furthest; whether there was any to hand over, and anyone to take it.
@@ -123,6 +131,31 @@ impl Node {
                     others: consensus.participants().chain(listed).collect(),
                 }
             }
+        }
+    }
+
+    /// Tells who has a part, if that has changed.
+    pub(crate) fn tell_circle(&mut self) {
+        let (told, listed) = (&self.circle_told, &self.chain.last().tip.signers.keys().nodes);
+        let nodes: BTreeSet<_> = match &self.engine {
+            Engine::Idle => return,
+            // Until it is confirmed what the disk holds, whoever may have a part has one.
+            Engine::Resuming { resuming, .. } => resuming.circle().nodes().chain(listed.keys().copied()).collect(),
+            Engine::Running(consensus) => {
+                let has_part = |node| listed.contains_key(&node) || consensus.participants().any(|other| other == node);
+                let is_told = |node| told.contains(&node);
+                // After each event, so nothing is made unless it differs.
+                if consensus.participants().chain(listed.keys().copied()).all(is_told)
+                    && told.iter().copied().all(has_part)
+                {
+                    return;
+                }
+                consensus.participants().chain(listed.keys().copied()).collect()
+            }
+        };
+        if nodes != self.circle_told {
+            self.circle_told.clone_from(&nodes);
+            self.actions.push_back(Action::Circle(nodes));
         }
     }
 
@@ -206,39 +239,6 @@ impl Node {
             self.stop(reason);
         }
     }
-}
-
-/// The next step from where consensus is towards the node list.
-fn step_towards(listed: &BTreeMap<NodeId, VerifyingKey>, may_lead: bool, consensus: &Consensus) -> Option<Step> {
-    let configuration = consensus.configuration();
-    if configuration.learners.is_empty() && configuration.voters.iter().eq(listed.keys()) && may_lead {
-        return None;
-    }
-    let change = |step, node| Some(Step::Change(ConfigurationChange { step, node }));
-    let progress = consensus.peers();
-    let of = |node: NodeId| progress.iter().find(|peer| peer.node == node);
-    // If no voter is listed, those who are not must stay until one is.
-    if configuration.voters.iter().any(|voter| listed.contains_key(voter)) {
-        let leaving = configuration.members().filter(|node| !listed.contains_key(node) && *node != consensus.id());
-        if let Some(node) = leaving.min_by_key(|node| of(*node).map(presence)) {
-            return change(ConfigurationStep::Remove, node);
-        }
-        if !may_lead {
-            return Some(Step::HandOver);
-        }
-    }
-    if let Some(node) = listed.keys().find(|node| !configuration.contains(**node)) {
-        return change(ConfigurationStep::AddLearner, *node);
-    }
-    let committed = consensus.committed();
-    let has_caught_up = |node: &&NodeId| {
-        // The engine takes a learner for active as it is added: only an acknowledgement shows that it is there.
-        let is_there = |peer: &PeerProgress| peer.recently_active && peer.matched > LogIndex(0);
-        let reaches = |peer: &PeerProgress| is_there(peer) && peer.matched.0 + CAUGHT_UP_WITHIN >= committed.0;
-        listed.contains_key(node) && of(**node).is_some_and(reaches)
-    };
-    let learner = configuration.learners.iter().find(has_caught_up)?;
-    change(ConfigurationStep::Promote, *learner)
 }
 
 /// How much a leader hears of a peer.

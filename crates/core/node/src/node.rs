@@ -1,6 +1,6 @@
 //! The node: joins consensus, ledger, governance and the worker into one deterministic value.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -70,6 +70,10 @@ pub struct Node {
     pub(crate) stopped: bool,
     /// Members have removed the node, and consensus has left it out.
     pub(crate) removed: bool,
+    /// When each of those who take part was heard the last time.
+    pub(crate) heard: BTreeMap<NodeId, Time>,
+    /// The nodes that were last said to have a part.
+    pub(crate) circle_told: BTreeSet<NodeId>,
 }
 
 /// The consensus engine, or what it waits for.
@@ -200,6 +204,7 @@ impl Node {
         self.work_off_effects(now);
         let nobody_waits = self.inbox.is_idle() && self.reads.is_idle();
         self.expiry_at = if nobody_waits { None } else { self.expiry_at.or(Some(now.after(EXPIRY_INTERVAL))) };
+        self.tell_circle();
         self.flush_answers();
     }
 

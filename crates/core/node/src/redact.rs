@@ -62,6 +62,7 @@ impl fmt::Debug for Action {
                 f.debug_struct("Answer").field("token", token).field("result", result).finish()
             }
             Self::Governed(governed) => f.debug_tuple("Governed").field(governed).finish(),
+            Self::Circle(nodes) => f.debug_tuple("Circle").field(nodes).finish(),
             Self::Committed(txid) => f.debug_tuple("Committed").field(txid).finish(),
             Self::Stop { reason } => f.debug_struct("Stop").field("reason", reason).finish(),
         }

@@ -6,7 +6,7 @@
 //!  finish(now, vote)                   the node: it asks its peers before it takes part
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -189,6 +189,8 @@ impl Start {
             stopping: None,
             stopped: false,
             removed: false,
+            heard: BTreeMap::new(),
+            circle_told: BTreeSet::new(),
         };
         node.history.commit(position.tip.tx_view, position.record.first_seqno, position.tip.seqno);
         let apply = Apply { first_seqno: position.record.first_seqno, write_sets: [setup].into() };

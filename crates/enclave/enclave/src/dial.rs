@@ -118,12 +118,15 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Tries the nodes that should dial this one when nobody does: they let it in only if it was removed, and then tell it.
+/// Tries the nodes that should dial this one when nobody does: they let it in if it was removed, and then tell it; or if
+/// they were, and need nobody any more, while this one has not heard so and may need them.
 pub async fn knock(shared: Arc<Shared>) {
     loop {
         sleep(ALONE_FOR).await;
         for node in shared.hub.nodes.above(shared.hub.own.node) {
-            if shared.channels.load(Ordering::Relaxed) == 0 {
+            let is_alone = shared.channels.load(Ordering::Relaxed) == 0;
+            let may_have_left = !shared.hub.nodes.is_listed(node) && !shared.hub.peers.is_connected(node);
+            if is_alone || may_have_left {
                 shared.dial_once(node, &shared.hub.dialler.to(node)).await;
             }
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use synod_crypto::{Certificate, NodeKey, ServiceKey, SessionKeys};
@@ -51,6 +52,8 @@ pub struct Setup<R> {
     pub vote: Option<Untrusted<Bytes>>,
     /// Times of elections; `None` for what suits a local network.
     pub times: Option<Times>,
+    /// For how long a node that has no part any more keeps its channels; `None` for what suits any network.
+    pub removed_grace: Option<Duration>,
 }
 
 /// Why an enclave does not start.
@@ -224,7 +227,10 @@ where
     let (public, tip) = genesis.clone().check(|record| read_genesis(&record).ok_or(EnclaveError::NoGenesis))?;
 
     let node_key = NodeKey::from_pem(&setup.slot_key).map_err(not_valid("slot's key"))?;
-    let nodes = NodeKeys::new(public.keys.service.clone());
+    let mut nodes = NodeKeys::new(public.keys.service.clone());
+    if let Some(grace) = setup.removed_grace {
+        nodes.set_grace(grace);
+    }
     let certificate = Certificate::from_pem(&setup.slot_certificate).map_err(not_valid("slot's certificate"))?;
     let id = slot::own_slot(&certificate, node_key.verifying_key(), &public)?;
     let own = slot::peer(id, node_key.verifying_key());

@@ -272,8 +272,9 @@ impl Shared {
         let tls = timeout(HANDSHAKE_TIME_MAX, accepting).await??;
         let peer = self.peer(tls.get_ref().1.peer_certificates())?;
         let standing = self.hub.nodes.begin(peer, self.hub.clock.now());
-        // A removed node may come from either side: nobody dials it any more.
-        if peer.node <= self.hub.own.node && standing != Standing::Removed {
+        // A removed node may come from either side: nobody dials it any more. One that was removed itself dials nobody.
+        let own = self.hub.own.node;
+        if peer.node <= own && standing != Standing::Removed && !self.hub.nodes.has_left(own) {
             return Err(io::Error::other("this node is not one that dials"));
         }
         self.carry(peer, standing, tls).await

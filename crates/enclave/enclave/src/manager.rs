@@ -44,6 +44,10 @@ impl Manager {
     pub fn run(mut self, inbox: &Receiver<ToManager>) -> Option<StopReason> {
         self.node.set_probe(BlockProbe { service: Arc::clone(&self.service), last: Instant::now() });
         let mut figures = Figures::default();
+        // Who has a part is known from the start.
+        if let Some(reason) = self.act(&mut figures) {
+            return Some(reason);
+        }
         loop {
             let first = self.wait(inbox)?;
             let mut requests = Vec::new();
@@ -133,6 +137,7 @@ impl Manager {
                     self.service.governed(governed);
                     (self.host)(ToHost::GovernanceHappened { node, txid });
                 }
+                Action::Circle(nodes) => self.nodes.keep(nodes),
                 Action::Stop { reason } => stopped = Some(reason),
             }
         }

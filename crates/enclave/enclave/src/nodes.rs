@@ -10,11 +10,15 @@
 //! A peer of the second kind is heard like any other: what it sends is checked, and a block counts only under a key of
 //! the list that is in force where the block stands. What it is told is what any node is told, all of it sealed.
 //!
-//! A key that a list named and the latest does not is one of a removed node. Its channels are closed after
+//! Consensus follows the list step by step, and may need nodes until others have come that the list names already. So
+//! a node that the list does not name any more counts as listed for as long as this one's consensus has not left it
+//! out: see [`NodeKeys::keep`].
+//!
+//! A key that a list named and the latest does not is otherwise one of a removed node. Its channels are closed after
 //! [`REMOVED_GRACE`]. So that a node which was away meanwhile hears that it was removed, it is let in for as long, once in
 //! [`REMOVED_PAUSE`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use synod_crypto::slot::{SlotRefused, issued_slot, slot_of};
@@ -24,12 +28,13 @@ use synod_kv::State;
 use synod_types::limits::NODES_MAX;
 use synod_types::{ActorId, NodeId, Time};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 /// The keys of the nodes. Shared between threads.
 #[derive(Debug)]
 pub struct NodeKeys {
     service: VerifyingKey,
+    grace: Duration,
     list: watch::Sender<List>,
 }
 
@@ -38,6 +43,10 @@ struct List {
     nodes: BTreeMap<NodeId, ActorId>,
     /// The highest slot that any list named.
     last: NodeId,
+    /// The nodes that have a part, whether they are listed or not.
+    circle: BTreeSet<NodeId>,
+    /// The last key of each slot that is not listed any more.
+    left: BTreeMap<NodeId, ActorId>,
     /// Keys that an earlier list named and this one does not.
     removed: HashMap<ActorId, Removed>,
 }
@@ -53,7 +62,7 @@ struct Removed {
 /// What speaks for a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// The list.
+    /// The list, or that consensus has not left it out.
     Listed,
     /// Its certificate: a newer list may name it.
     Joining,
@@ -98,7 +107,21 @@ pub enum NotANode {
 impl NodeKeys {
     /// The keys of a service of which no list is known yet.
     pub fn new(service: VerifyingKey) -> Self {
-        Self { service, list: watch::Sender::default() }
+        Self { service, grace: REMOVED_GRACE, list: watch::Sender::default() }
+    }
+
+    /// For how long a node that has no part any more keeps its channels.
+    pub const fn set_grace(&mut self, grace: Duration) {
+        self.grace = grace;
+    }
+
+    /// From now on these nodes have a part, whether the list names them or not.
+    pub fn keep(&self, circle: BTreeSet<NodeId>) {
+        self.list.send_if_modified(|list| {
+            let is_new = list.circle != circle;
+            list.circle = circle;
+            is_new
+        });
     }
 
     /// From now on this list is in force, and no other.
@@ -110,6 +133,8 @@ impl NodeKeys {
             }
             list.last = list.last.max(nodes.keys().next_back().copied().unwrap_or_default());
             let before = std::mem::replace(&mut list.nodes, nodes);
+            list.left.extend(before.iter().map(|(node, key)| (*node, *key)));
+            list.left.retain(|node, _| !list.nodes.contains_key(node));
             list.removed.extend(before.into_iter().map(|(node, key)| (key, Removed { node, let_in: None })));
             list.nodes.values().for_each(|key| {
                 list.removed.remove(key);
@@ -135,7 +160,7 @@ impl NodeKeys {
     /// Why it is none.
     pub fn peer(&self, key: ActorId, certificate: &[u8], now: Time) -> Result<Peer, NotANode> {
         let list = self.list.borrow();
-        if let Some(node) = list.slot_of(key) {
+        if let Some(node) = list.part_of(key) {
             // It would take what is said to the one slot for something said to the other.
             return match slot_of(certificate) {
                 Ok(shown) if shown != node => Err(NotANode::OtherSlot { list: node, certificate: shown }),
@@ -156,11 +181,11 @@ impl NodeKeys {
     pub fn begin(&self, peer: Peer, now: Time) -> Standing {
         let mut standing = Standing::Joining;
         self.list.send_if_modified(|list| {
-            if let Some(removed) = list.removed.get_mut(&peer.key) {
+            if list.part_of(peer.key).is_some() {
+                standing = Standing::Listed;
+            } else if let Some(removed) = list.removed.get_mut(&peer.key) {
                 removed.let_in = Some(now);
                 standing = Standing::Removed;
-            } else if list.slot_of(peer.key).is_some() {
-                standing = Standing::Listed;
             }
             // Nobody is told: the list has not changed.
             false
@@ -173,22 +198,32 @@ impl NodeKeys {
         self.list.borrow().slot_of(key)
     }
 
-    /// The nodes that the list names above `own`. None if `own` was removed.
+    /// The nodes above `own` that have a part. None if `own` has none any more.
     pub fn above(&self, own: NodeId) -> Vec<NodeId> {
         let list = self.list.borrow();
-        let nodes = list.nodes.keys().copied().filter(|node| *node > own && !list.was_removed(own));
-        nodes.collect()
+        if list.was_removed(own) { Vec::new() } else { list.parts().filter(|node| *node > own).collect() }
+    }
+
+    /// Whether `own` had a part, and has none any more.
+    pub fn has_left(&self, own: NodeId) -> bool {
+        self.list.borrow().was_removed(own)
+    }
+
+    /// Whether the list names `node`.
+    pub fn is_listed(&self, node: NodeId) -> bool {
+        self.list.borrow().nodes.contains_key(&node)
     }
 
     /// The nodes that `own` dials: those with lower slots, and, if no list named `own` yet, the slots below it that a
-    /// newer list may name. None if it was removed.
+    /// newer list may name. None if it has no part any more.
     pub fn to_dial(&self, own: NodeId) -> Vec<NodeId> {
         let list = self.list.borrow();
         if list.was_removed(own) {
             return Vec::new();
         }
         let unknown = (list.last.0 + 1).max(own.0.saturating_sub(NODES_MAX as u64))..own.0;
-        list.nodes.keys().copied().filter(|node| *node < own).chain(unknown.map(NodeId)).collect()
+        let known = list.parts().filter(|node| *node < own && *node <= list.last);
+        known.chain(unknown.map(NodeId)).collect()
     }
 
     /// Returns when the list has changed since `seen` was made or this was last called with it.
@@ -208,8 +243,11 @@ impl NodeKeys {
     pub async fn outstayed(&self, peer: Peer) {
         let mut list = self.list.subscribe();
         // It fails only when the list has been dropped, and with it the channels.
-        let _ = list.wait_for(|list| !list.accepts(peer)).await;
-        sleep(REMOVED_GRACE).await;
+        while list.wait_for(|list| !list.accepts(peer)).await.is_ok() {
+            if timeout(self.grace, list.wait_for(|list| list.accepts(peer))).await.is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -221,14 +259,31 @@ impl List {
         self.nodes.iter().find(|(_, known)| **known == key).map(|(node, _)| *node)
     }
 
-    /// Whether the slot was given, and is no node's any more.
-    fn was_removed(&self, slot: NodeId) -> bool {
-        slot <= self.last && !self.nodes.contains_key(&slot)
+    /// The slot with this key, if that has a part.
+    fn part_of(&self, key: ActorId) -> Option<NodeId> {
+        let left = || self.left.iter().find(|(node, known)| **known == key && self.circle.contains(node));
+        self.slot_of(key).or_else(|| left().map(|(node, _)| *node))
     }
 
-    /// Whether nothing speaks against the peer: it is listed, or no list can have named it yet.
+    /// The nodes that have a part.
+    fn parts(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let unlisted = self.circle.iter().filter(|node| !self.nodes.contains_key(node));
+        self.nodes.keys().chain(unlisted).copied()
+    }
+
+    /// Whether the slot was given, and is no node's any more.
+    fn was_removed(&self, slot: NodeId) -> bool {
+        slot <= self.last && !self.nodes.contains_key(&slot) && !self.circle.contains(&slot)
+    }
+
+    /// The key of a slot that has a part.
+    fn key_of(&self, slot: NodeId) -> Option<&ActorId> {
+        self.nodes.get(&slot).or_else(|| self.left.get(&slot).filter(|_| self.circle.contains(&slot)))
+    }
+
+    /// Whether nothing speaks against the peer: it has a part, or no list can have named it yet.
     fn accepts(&self, peer: Peer) -> bool {
-        match self.nodes.get(&peer.node) {
+        match self.key_of(peer.node) {
             Some(key) => *key == peer.key,
             None => self.last < peer.node && !self.removed.contains_key(&peer.key) && self.slot_of(peer.key).is_none(),
         }

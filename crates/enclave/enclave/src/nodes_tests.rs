@@ -184,6 +184,42 @@ async fn a_channel_outstays_when_the_list_has_lacked_its_node_for_a_while() {
     late.await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_node_that_consensus_has_not_left_out_counts_as_listed_and_the_grace_begins_when_it_has() {
+    let world = Arc::new(world(&[1, 2, 3]));
+    let keep = |nodes: &[u64]| world.nodes.keep(nodes.iter().copied().map(NodeId).collect());
+    keep(&[1, 2, 3, 4]);
+    world.follow(&[2, 4]);
+    let dialled = |own| world.nodes.to_dial(NodeId(own)).iter().map(|node| node.0).collect::<Vec<_>>();
+    assert_eq!((dialled(3), dialled(4)), (vec![2, 1], vec![2, 1, 3]));
+    assert_eq!(world.nodes.above(NodeId(1)), [2, 4, 3].map(NodeId));
+    assert_eq!((world.peer(1, 1), world.standing(1)), (Ok(NodeId(1)), Standing::Listed));
+    assert!(!world.nodes.has_left(NodeId(3)) && !world.nodes.is_listed(NodeId(3)));
+
+    let channel = {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { world.nodes.outstayed(Peer { node: NodeId(1), key: digest(1) }).await })
+    };
+    tokio::time::sleep(10 * REMOVED_GRACE).await;
+    assert!(!channel.is_finished());
+    // A change that left it out was not committed after all.
+    keep(&[2, 3, 4]);
+    tokio::time::sleep(REMOVED_GRACE / 2).await;
+    keep(&[1, 2, 3, 4]);
+    tokio::time::sleep(10 * REMOVED_GRACE).await;
+    assert!(!channel.is_finished());
+    let left_out_at = Instant::now();
+    keep(&[2, 4]);
+    channel.await.unwrap();
+    assert_eq!(left_out_at.elapsed().as_secs(), REMOVED_GRACE.as_secs());
+    assert_eq!(world.standing(1), Standing::Removed);
+    assert!(dialled(3).is_empty() && world.nodes.has_left(NodeId(3)));
+
+    // A slot with a new key is that one's, whoever has a part.
+    world.nodes.follow([(NodeId(2), digest(7)), (NodeId(4), digest(4))]);
+    assert_eq!(world.peer(2, 2), Err(NotANode::Removed));
+}
+
 #[tokio::test]
 async fn who_watches_the_list_hears_of_each_change_and_of_nothing_else() {
     let world = world(&[1]);

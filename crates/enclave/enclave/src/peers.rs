@@ -81,6 +81,11 @@ impl Peers {
         link.wake.notify_one();
     }
 
+    /// Whether a channel to `peer` stands.
+    pub fn is_connected(&self, peer: NodeId) -> bool {
+        self.links().get(&peer).is_some_and(|link| link.lock().is_connected)
+    }
+
     /// Carries messages to and from `peer` over `io` until the connection ends, is replaced, or this is dropped.
     ///
     /// # Errors

@@ -63,6 +63,8 @@ impl World {
             }
             Action::Answer { token, result } => self.through_worker(node, Item::Answer(token, result)),
             Action::Committed(txid) => self.through_worker(node, Item::Committed(txid)),
+            // All channels stand here, whoever has a part.
+            Action::Circle(_) => Ok(()),
             Action::Governed(governed) => self.tables_told(node, governed.txid, &governed.state),
             Action::Stop { reason } => self.stopped(node, reason),
         }

@@ -41,6 +41,7 @@ pub fn run(args: &NodeRunArgs) -> Result<ExitCode, Failure> {
         records: host.records(),
         vote,
         times: None,
+        removed_grace: None,
     };
     let enclave = match Enclave::start(setup, move |message| to_host.send(message)) {
         Ok(enclave) => enclave,

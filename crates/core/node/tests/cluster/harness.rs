@@ -57,6 +57,8 @@ pub struct Cluster {
     pub founder: (ActorKey, Certificate),
     /// What each node has told of governance since its last start, its replay included.
     pub governed: BTreeMap<NodeId, Vec<Governed>>,
+    /// Who has a part, as each node told last.
+    pub circles: BTreeMap<NodeId, BTreeSet<NodeId>>,
     answers: BTreeMap<u64, Result<Answer, Refusal>>,
     query_answers: BTreeMap<u64, Result<QueryAnswer, Refusal>>,
     last_token: u64,
@@ -142,6 +144,7 @@ impl Cluster {
             member,
             founder: (actor_key, certificate),
             governed: BTreeMap::new(),
+            circles: BTreeMap::new(),
             answers: BTreeMap::new(),
             query_answers: BTreeMap::new(),
             last_token: 0,
@@ -587,6 +590,7 @@ impl Cluster {
                 }
                 Action::Answer { token, result } => drop(self.query_answers.insert(token, result)),
                 Action::Committed(_) => {}
+                Action::Circle(nodes) => drop(self.circles.insert(id, nodes)),
                 Action::Governed(governed) => self.governed.entry(id).or_default().push(governed),
                 Action::Stop { reason } => {
                     self.stops.insert(id, reason);

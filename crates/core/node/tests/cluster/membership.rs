@@ -437,6 +437,39 @@ fn every_node_may_be_restarted_at_any_entry_of_a_change_and_all_at_once_after_it
     }
 }
 
+/// A majority of the nodes before is there, and one of those after; not one of those that would be left in between.
+#[test]
+fn nobody_leaves_before_a_newcomer_has_come_without_whom_nothing_would_commit() {
+    for (gone, comes_late) in [(0, false), (0, true), (1, false), (1, true)] {
+        let mut cluster = Cluster::new(3);
+        let leader = cluster.run_until_leader();
+        let [other, dead] = others(&cluster, &[leader])[..] else { panic!("three nodes") };
+        let (gone, stays) = if gone == 0 { (leader, other) } else { (other, leader) };
+        cluster.stop(dead);
+        // Whoever is silent for so long counts as gone.
+        cluster.run_for(std::time::Duration::from_secs(3));
+        let add = newcomer(&mut cluster, 4);
+        if !comes_late {
+            cluster.start(NodeId(4));
+        }
+        decided(&mut cluster, leader, 0, vec![removal(gone), add]);
+        if comes_late {
+            cluster.run_for(std::time::Duration::from_secs(60));
+            assert_eq!(cluster.circles[&stays], [1, 2, 3, 4].map(NodeId).into(), "all have a part until it comes");
+            cluster.start(NodeId(4));
+        }
+        run_until_voter(&mut cluster, NodeId(4));
+        run_until_removed(&mut cluster, gone);
+        let leader = cluster.run_until_one_leads(&[stays, NodeId(4)], View(0));
+        cluster.write(leader, 1, put(1, "without the third")).unwrap();
+        cluster.start(dead);
+        cluster.run_idle();
+        let now = [stays.0, dead.0, 4];
+        assert_eq!(check(&mut cluster, &now, 2), voters(&now));
+        assert_eq!(cluster.circles[&stays], now.map(NodeId).into());
+    }
+}
+
 /// While it is down, members replace all others, one after the other: none of those whom it knows is there any more.
 #[test]
 fn a_node_that_was_down_while_all_others_were_replaced_comes_back() {

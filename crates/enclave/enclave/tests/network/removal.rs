@@ -23,14 +23,14 @@ fn sign(network: &Network, body: &impl Body) -> Statement {
     Blob::new(unsigned.assemble(&signature.0)).unwrap()
 }
 
-/// Has the only member propose and accept this.
-async fn decide(network: &Network, host: &Arc<MemoryHost>, action: Action) {
+/// Has the only member propose and accept the first proposal.
+pub async fn decide(network: &Network, host: &Arc<MemoryHost>, actions: Vec<Action>) {
     let (certificate, key) = &network.actor;
     let mut member = network.connect_to_govern(vec![certificate.der().to_vec()], key, host).await;
     let proposal = ProposalBody {
         proposer: certificate.actor_id(),
         nonce: Blob::new(vec![1; 16]).unwrap(),
-        actions: List::new(vec![action]).unwrap(),
+        actions: List::new(actions).unwrap(),
         expires: None,
         note: Note::default(),
     };
@@ -89,7 +89,7 @@ async fn the_sessions_and_streams_of_a_removed_actor_end_on_every_node() {
         open.push(Open::at(&network, host, &clerk, &chain).await);
     }
     let removal = RemoveActor { id: house.actor.certificate.actor_id() };
-    decide(&network, &hosts[0], Action::RemoveParticipant(removal)).await;
+    decide(&network, &hosts[0], vec![Action::RemoveParticipant(removal)]).await;
     for (host, open) in hosts.iter().zip(&mut open) {
         timeout(SOON, open.ended()).await.unwrap();
         let mut late = network.connect_with(chain.clone(), &clerk.key, host).await;

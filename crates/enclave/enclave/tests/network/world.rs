@@ -30,6 +30,8 @@ pub struct Network {
     pub actor: (Certificate, ActorKey),
     pub genesis: LogRecord,
     hosts: Arc<Mutex<HashMap<NodeId, Arc<MemoryHost>>>>,
+    /// For how long nodes keep the channels of one that has no part any more.
+    pub removed_grace: Option<Duration>,
 }
 
 /// A host without sockets and files.
@@ -76,7 +78,15 @@ impl Network {
         genesis.add_adapter("log", "").unwrap();
         add(&mut genesis);
         let genesis = genesis.seal(&[synod_log::kit()], &service, &session_keys, [7; 32]).unwrap();
-        Self { service, session_keys, slots, actor, genesis, hosts: Arc::default() }
+        Self { service, session_keys, slots, actor, genesis, hosts: Arc::default(), removed_grace: None }
+    }
+
+    /// Makes the key of the next slot, for a node that is to join, and gives its public half.
+    pub fn add_slot(&mut self) -> Vec<u8> {
+        let key = NodeKey::generate();
+        let public = key.verifying_key().to_spki_der();
+        self.slots.push((NodeId(self.slots.len() as u64 + 1), key));
+        public
     }
 
     /// What node `id` is started with.
@@ -93,6 +103,7 @@ impl Network {
             records: vec![Ok(Untrusted::new(self.genesis.clone()))],
             vote: None,
             times: None,
+            removed_grace: self.removed_grace,
         }
     }
 
