@@ -251,7 +251,7 @@ where
     let service = Service::new(worker.reader(), clock, manager.clone(), pools, governance);
     let state = start.government().committed().clone();
     nodes.govern(&state);
-    service.govern(Governing { txid: TxId::new(tip.tx_view, tip.seqno), time: tip.time, state });
+    service.govern(Governing::new(TxId::new(tip.tx_view, tip.seqno), tip.time, state));
     replay(&mut start, &mut worker, &service, &nodes);
     for record in records {
         start.push(record?)?;

@@ -3,10 +3,11 @@
 //! They are replaced as a whole: at the start by the replay of the ledger, and later by the manager with each committed
 //! governance transaction, before that transaction's request is answered.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use synod_kv::State;
 use synod_types::{Time, TxId};
+use synod_worker::Reply;
 use tokio::sync::watch;
 
 /// The latest governance tables. Shared between threads.
@@ -22,6 +23,15 @@ pub struct Governing {
     pub time: Time,
     /// The tables.
     pub state: State,
+    /// The constitution as it is told, once somebody has asked: it is long, and the same for all.
+    pub constitution: OnceLock<Reply>,
+}
+
+impl Governing {
+    /// The tables after a transaction.
+    pub const fn new(txid: TxId, time: Time, state: State) -> Self {
+        Self { txid, time, state, constitution: OnceLock::new() }
+    }
 }
 
 impl Government {

@@ -87,7 +87,7 @@ impl Service {
     pub fn governed(&self, governed: Governed) {
         self.governance.happened(&self.government.latest().state, &governed);
         let Governed { txid, time, state, .. } = governed;
-        self.govern(Governing { txid, time, state });
+        self.govern(Governing::new(txid, time, state));
     }
 
     /// Serves the network by these tables from now on.

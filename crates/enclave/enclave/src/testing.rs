@@ -157,7 +157,7 @@ impl World {
     /// The same, from a transaction of this time.
     pub fn govern_at(&self, tables: &Tables, time: Time) {
         let txid = TxId::new(View(2), tables.seqno);
-        self.service.govern(Governing { txid, time, state: tables.state.clone() });
+        self.service.govern(Governing::new(txid, time, tables.state.clone()));
     }
 
     fn handle(&self, message: ToWorker) -> Option<synod_worker::Executed> {

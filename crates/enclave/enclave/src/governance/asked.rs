@@ -43,11 +43,17 @@ impl Asked {
 
     fn reply(&self, service: &Service, governing: &Governing, reader: &ActorId) -> synod_governance::Read<Reply> {
         let network = service.governance.network;
-        let Governing { txid, time, state } = governing;
+        let Governing { txid, time, state, .. } = governing;
         let txid_of = |seqno| service.governance.txid_of(seqno);
         let (tables, as_of) = (Tables(state), AsOf { network, txid: *txid, time: *time, txid_of: &txid_of });
         Ok(match self {
-            Self::Constitution => found(view::constitution(tables, &as_of)?.as_ref()),
+            Self::Constitution => match governing.constitution.get() {
+                Some(reply) => reply.clone(),
+                None => {
+                    let reply = found(view::constitution(tables, &as_of)?.as_ref());
+                    governing.constitution.get_or_init(|| reply).clone()
+                }
+            },
             Self::Proposals(Listed { which, awaiting_mine, after, count_max }) => {
                 let awaiting = awaiting_mine.then_some(reader);
                 let wanted = Wanted { which: *which, awaiting, after: *after, count_max: *count_max };

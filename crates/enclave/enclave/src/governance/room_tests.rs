@@ -72,3 +72,18 @@ async fn a_session_of_the_wrong_kind_is_told_which_is_the_right_one() {
     assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
     assert_eq!(error_code(answer.split_once("\r\n\r\n").unwrap().1), "MisdirectedRequest");
 }
+
+#[tokio::test]
+async fn the_constitution_is_written_out_once_for_all_who_ask() {
+    let mut parliament = Parliament::new();
+    let kept = |parliament: &Parliament| parliament.world.service.government.latest().constitution.get().cloned();
+    assert!(kept(&parliament).is_none());
+    let (_, first) = parliament.get(0, "/gov/constitution").await;
+    let body = kept(&parliament).unwrap().body;
+    let (_, second) = parliament.get(3, "/gov/constitution").await;
+    assert_eq!((&first, kept(&parliament).unwrap().body.as_ptr()), (&second, body.as_ptr()));
+    parliament.propose_lease(0, 60);
+    assert!(kept(&parliament).is_none(), "it names the transaction as of which it holds");
+    let (_, third) = parliament.get(0, "/gov/constitution").await;
+    assert_ne!(first["txid"], third["txid"]);
+}

@@ -85,7 +85,7 @@ impl Parliament {
         let mut state = State::default();
         state.apply(&constitution.genesis_writes(NOW).unwrap(), Seqno(1));
         let world = World::with_log(log_bytes_max);
-        world.service.govern(Governing { txid: TxId::new(View(2), Seqno(1)), time: NOW, state });
+        world.service.govern(Governing::new(TxId::new(View(2), Seqno(1)), NOW, state));
         Self { world, orgs, nonce: 0 }
     }
 
