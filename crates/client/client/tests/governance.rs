@@ -124,3 +124,21 @@ async fn requests_go_where_nodes_serve_them_and_a_refusal_comes_with_its_code() 
     assert!(listed.head.starts_with("GET /gov/proposals?status=open&awaiting=mine&after=7&limit=1000 HTTP/1.1"));
     assert_eq!(listed.header("synod-consistency"), Some("linearizable"));
 }
+
+#[tokio::test]
+async fn a_stream_that_breaks_before_its_first_event_goes_on_from_where_it_began() {
+    let world = World::new();
+    let chunked = "synod-txid: 2.14\r\ntransfer-encoding: chunked\r\n";
+    let event = "id: 2.15/1\nevent: voted\ndata: {}\n\n";
+    let server = Server::start(&world, move |seen| match seen.header("last-event-id") {
+        None => Deed::Answer(200, chunked, b"0\r\n\r\n".to_vec()),
+        Some(_) => Deed::Answer(200, chunked, format!("{:x}\r\n{event}\r\n", event.len()).into_bytes()),
+    })
+    .await;
+    let governance = Governance::new(&Client::new(world.network(&[&server])).unwrap());
+    let mut events = governance.events(None);
+    assert_eq!(events.next().await.unwrap().id, "2.15/1");
+    assert_eq!(events.last_id(), Some("2.15/1"));
+    let asked: Vec<_> = server.seen().iter().map(|seen| seen.header("last-event-id").map(str::to_owned)).collect();
+    assert_eq!(asked, [None, Some("2.14".to_owned())]);
+}

@@ -1,13 +1,15 @@
 //! Server-sent events: what happens in governance, as it happens.
 //!
 //! The format is that of the HTML standard (section 9.2), as far as nodes use it: `id`, `event`, `data`, comments. A
-//! stream that breaks is taken up again at another node after the last event that came, so each comes once, in order.
+//! stream that breaks is taken up again at another node after the last event that came, or after the transaction with which
+//! it began, so each comes once, in order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use synod_types::TxId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -43,7 +45,7 @@ impl EventStream {
         Self { client, after, place: 0, open: None }
     }
 
-    /// The id of the last event that came.
+    /// Where to go on: the id of the last event that came, or the transaction with which the stream began.
     pub fn last_id(&self) -> Option<&str> {
         self.after.as_deref()
     }
@@ -80,7 +82,10 @@ impl EventStream {
                 let tls = link::connect(Purpose::Governance, address, self.client.tls())
                     .await
                     .map_err(GovernanceError::Events)?;
-                self.open.insert(OpenStream::begin(tls, self.after.as_deref()).await?)
+                let mut open = OpenStream::begin(tls, self.after.as_deref()).await?;
+                // Where "from now on" began: if the stream breaks before the first event, it goes on from there.
+                self.after = self.after.take().or(open.began.take());
+                self.open.insert(open)
             }
         };
         let event = stream.next().await?;
@@ -95,6 +100,8 @@ impl EventStream {
 #[derive(Debug)]
 struct OpenStream {
     stream: TlsStream<TcpStream>,
+    /// The transaction as of which it began.
+    began: Option<String>,
     input: BytesMut,
     chunks: Option<Chunks>,
     parser: Parser,
@@ -118,7 +125,7 @@ impl OpenStream {
     async fn begun(mut stream: TlsStream<TcpStream>, mut input: BytesMut, head: Head) -> Result<Self, GovernanceError> {
         if head.status == 200 {
             let chunks = head.is_chunked.then(Chunks::default);
-            return Ok(Self { stream, input, chunks, parser: Parser::default() });
+            return Ok(Self { stream, began: head.txid, input, chunks, parser: Parser::default() });
         }
         let size = head.size.filter(|size| *size <= REFUSAL_BYTES_MAX).unwrap_or(0);
         while input.len() < size {
@@ -176,6 +183,7 @@ struct Head {
     status: u16,
     is_chunked: bool,
     size: Option<usize>,
+    txid: Option<String>,
 }
 
 fn read_head(input: &mut BytesMut) -> Result<Option<Head>, &'static str> {
@@ -194,6 +202,7 @@ fn read_head(input: &mut BytesMut) -> Result<Option<Head>, &'static str> {
         status: parsed.code.ok_or("a response without a status")?,
         is_chunked: value("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")),
         size: value("content-length").and_then(|text| text.parse().ok()),
+        txid: value("synod-txid").filter(|text| text.parse::<TxId>().is_ok()).map(str::to_owned),
     };
     input.advance(size);
     Ok(Some(head))
