@@ -53,7 +53,9 @@ impl World {
     /// # Errors
     /// If a node has left someone without any answer, or another claim does not hold.
     pub fn outlast_patience(&mut self) -> Checked {
-        let until = self.now.after(synod_node::PATIENCE).plus(1_000_000);
+        // A removed node that does not know is left by its own clock alone, which may be slow.
+        let patience = synod_node::PATIENCE * if self.swarm.newcomers > 0 { 2 } else { 1 };
+        let until = self.now.after(patience).plus(1_000_000);
         self.run_until(until)?;
         for (node, site) in &self.sites {
             let sessions = site.process.as_ref().map(|process| &process.sessions);
@@ -131,7 +133,7 @@ impl World {
     }
 
     /// Whether consensus has followed the node list, and who was removed knows, if any of those whom it believes is there.
-    fn is_followed(&self) -> bool {
+    pub(crate) fn is_followed(&self) -> bool {
         let listed = self.truth.listed();
         let role = |site: &Site| site.process.as_ref().map(|process| process.node.status().role);
         let believes_somebody = |site: &Site| {
@@ -140,14 +142,13 @@ impl World {
             known.is_some_and(|known| known.keys().any(|node| listed.contains(node)))
         };
         self.governor.is_done()
-            && self.sites.values().filter(|site| site.takes_part()).all(|site| match role(site) {
-                Some(Role::Joining) => {
-                    let never_was = site.id > self.truth.last_listed();
-                    !listed.contains(&site.id) && (never_was || !believes_somebody(site))
+            && self.sites.values().filter(|site| site.takes_part()).all(|site| {
+                let role = role(site);
+                if listed.contains(&site.id) {
+                    return role.is_some_and(|role| !matches!(role, Role::Joining | Role::Removed));
                 }
-                Some(Role::Removed) => !listed.contains(&site.id),
-                Some(_) => listed.contains(&site.id),
-                None => !listed.contains(&site.id),
+                let never_was = site.id > self.truth.last_listed();
+                role.is_none_or(|role| role == Role::Removed || never_was || !believes_somebody(site))
             })
     }
 

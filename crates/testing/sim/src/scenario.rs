@@ -5,6 +5,7 @@ use synod_types::{LogIndex, NodeId, View};
 
 use crate::check::Checked;
 use crate::check::history::Call;
+use crate::consortium::RESERVE;
 use crate::disk::Ending;
 use crate::medium::Image;
 use crate::sabotage::Sabotage;
@@ -16,12 +17,21 @@ pub fn calm(nodes: u64) -> World {
     sabotaged(nodes, None)
 }
 
-/// The same, in which something breaks its contract.
+/// The same, with machines that members may add.
+pub fn calm_with_newcomers(nodes: u64) -> World {
+    world(Swarm { newcomers: RESERVE, ..Swarm::calm(nodes) })
+}
+
+/// A calm cluster in which something breaks its contract.
 pub fn sabotaged(nodes: u64, sabotage: Option<Sabotage>) -> World {
+    world(Swarm { sabotage, ..Swarm::calm(nodes) })
+}
+
+fn world(swarm: Swarm) -> World {
     let never = Delay { min: 600_000_000, max: 600_000_000 };
     let workload = Workload { patience: never, ..Workload::none() };
-    let swarm = Swarm { workload, sabotage, ..Swarm::calm(nodes) };
-    World::new(nodes, swarm, std::env::var_os(LOG_VARIABLE).is_some())
+    let swarm = Swarm { workload, ..swarm };
+    World::new(swarm.nodes, swarm, std::env::var_os(LOG_VARIABLE).is_some())
 }
 
 /// Set in the environment, this prints what happens in scenarios.
@@ -70,6 +80,34 @@ impl World {
     pub fn await_successor(&mut self, before: NodeId) -> NodeId {
         self.run_to("another node leads", |world| world.leader().is_some_and(|leader| leader != before));
         self.leader().expect("just waited for")
+    }
+
+    /// Goes on until nothing is being decided any more, and consensus has followed.
+    pub fn await_decisions(&mut self) {
+        self.run_to("what is to be decided is decided and followed", Self::is_followed);
+    }
+
+    /// Switches on the machines of all slots that were ever listed.
+    pub fn start_newcomers(&mut self) {
+        let last = self.truth.last_listed();
+        let slots: Vec<_> = self.slots.iter().copied().filter(|slot| slot.0 <= last.0 + 1).collect();
+        for node in slots {
+            if self.sites[&node].process.is_none() {
+                self.start(node);
+            }
+        }
+    }
+
+    /// All nodes that run crash together, and start again after a while.
+    pub fn crash_all_for(&mut self, micros: u64) {
+        for node in self.running() {
+            self.crash_for(node, micros);
+        }
+    }
+
+    /// The nodes that are listed.
+    pub fn listed(&self) -> Vec<NodeId> {
+        self.truth.listed().into_iter().collect()
     }
 
     /// How a node is, if it runs.

@@ -3,6 +3,7 @@
 mod catching_up;
 mod disks;
 mod leaders;
+mod membership;
 mod parted;
 mod requests;
 mod roll_backs;
