@@ -7,6 +7,7 @@
 //! [`Rules`]: synod_governance::Rules
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use rand_chacha::rand_core::Rng;
 use synod_ledger::{ActorRecord, CallRecord, Content, Moment, RequestRecord};
@@ -16,7 +17,7 @@ use synod_worker::{ActorFacts, BlockEnv, Call, Execute, Executed, Outcome, ToWor
 use crate::chain::{Position, Readable};
 use crate::event::{Action, Answer, ClientRequest, Refusal};
 use crate::follower::readable;
-use crate::inbox::{Lane, PATIENCE, Waiting};
+use crate::inbox::{GOVERNANCE_RUN_MAX, Lane, PATIENCE, Waiting};
 use crate::layers::{Done, Layer};
 use crate::node::{Engine, Node};
 use crate::probe::Stage;
@@ -75,7 +76,9 @@ impl Node {
         let Engine::Running(consensus) = &self.engine else { return None };
         let may_propose = consensus.transferring_to().is_none() && self.may_seal_transactions();
         let arrived = Time(oldest.deadline.0 - PATIENCE.as_micros() as u64);
-        let closes_at = arrived.after(self.government.rules().block_delay());
+        // A governance transaction waits for no others.
+        let delay = if self.is_governance_next() { Duration::ZERO } else { self.government.rules().block_delay() };
+        let closes_at = arrived.after(delay);
         (is_free && may_propose && self.has_room_for_a_layer()).then_some(closes_at)
     }
 
@@ -85,14 +88,21 @@ impl Node {
 
     fn close_block_if_due(&mut self, now: Time) {
         // A governance transaction is carried out at once, and leaves the worker free for what comes next.
-        while let Some(closes_at) = self.block_closes_at() {
+        for taken in 1.. {
+            let Some(closes_at) = self.block_closes_at() else { return };
             let is_full = self.inbox.queued_calls() >= self.government.rules().block_calls_max as usize;
             if self.layers.count() > 0 && !is_full && closes_at > now && !self.is_governance_next() {
                 return;
             }
+            let (is_governance, layers) = (self.is_governance_next(), self.layers.count());
             self.execute(now);
             // The next block is built on the one that was just proposed.
             self.work_off_effects(now);
+            // One that is refused makes no layer, so that no bound of layers ends this, and may have taken long: the
+            // timeout that is due at once goes on, after peers have been heard and told that this node leads.
+            if is_governance && (self.layers.count() <= layers || taken >= GOVERNANCE_RUN_MAX) {
+                return;
+            }
         }
     }
 

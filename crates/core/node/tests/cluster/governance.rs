@@ -255,3 +255,18 @@ fn what_a_removed_actor_had_handed_over_is_judged_where_it_is_ordered() {
         }
     }
 }
+
+#[test]
+fn a_leader_does_other_things_between_governance_requests_that_it_refuses() {
+    let mut cluster = Cluster::new(1);
+    let leader = cluster.run_until_leader();
+    let founder = founder_of(&cluster).id();
+    cluster.run_idle();
+    let (before, malformed) = (cluster.now(), Bytes::from_static(b"\xff"));
+    let tokens = cluster.send_at_once(leader, &vec![(founder, AdapterId::GOVERNANCE, malformed); 3]);
+    for answered in 1..=3 {
+        cluster.step();
+        assert_eq!(tokens.iter().filter(|token| cluster.is_answered(**token)).count(), answered);
+    }
+    assert_eq!(cluster.now(), before, "they wait for nothing else");
+}

@@ -286,6 +286,12 @@ impl Cluster {
         node: NodeId,
         calls: &[(ActorId, AdapterId, Bytes)],
     ) -> Vec<Result<Answer, Refusal>> {
+        let tokens = self.send_at_once(node, calls);
+        tokens.into_iter().map(|token| self.answer(token)).collect()
+    }
+
+    /// Sends requests of several actors at once, in this order. Returns their tokens.
+    pub fn send_at_once(&mut self, node: NodeId, calls: &[(ActorId, AdapterId, Bytes)]) -> Vec<u64> {
         let tokens: Vec<_> = calls.iter().map(|_| self.next_token()).collect();
         let request = |(token, (actor, adapter, call)): (&u64, &(ActorId, AdapterId, Bytes))| ClientRequest {
             token: *token,
@@ -296,7 +302,12 @@ impl Cluster {
         };
         let requests = tokens.iter().zip(calls).map(request).collect();
         self.events.push_back((node, Event::Requests(requests)));
-        tokens.into_iter().map(|token| self.run_until(|cluster| cluster.answers.remove(&token))).collect()
+        tokens
+    }
+
+    /// Whether a request is answered, and its answer not looked at yet.
+    pub fn is_answered(&self, token: u64) -> bool {
+        self.answers.contains_key(&token)
     }
 
     /// Makes a machine for the slot `node`, with the genesis block alone; it is started later. Returns its credential.
