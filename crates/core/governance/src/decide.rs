@@ -16,8 +16,8 @@ use crate::limits::EXPIRED_PER_TRANSACTION_MAX;
 use crate::policy::{Policy, Verdict};
 use crate::reason::{ActionReason, notes};
 use crate::tables::{
-    ABANDONED, DECISIONS, EXPIRING, Mark, NODES_PENDING, OPEN, OPEN_BY, OPEN_OF, POLICY_DEFAULT, ProposalId, Read,
-    Tables,
+    ABANDONED, DECIDED, DECISIONS, EXPIRING, Mark, NODES_PENDING, OPEN, OPEN_BY, OPEN_OF, POLICY_DEFAULT, PROPOSALS,
+    ProposalId, Read, Tables,
 };
 use crate::tally::Tally;
 
@@ -171,6 +171,8 @@ fn close(
     };
     let tx = &mut work.tx;
     DECISIONS.put(tx, &id, &decision);
+    DECIDED.put(tx, &(decision.seqno, id), &Mark {});
+    PROPOSALS.put(tx, &id, &proposal.closed());
     if let Some(open) = OPEN.get(tx, &id)? {
         for pending in open.nodes_pending.iter() {
             lower(tx, &NODES_PENDING, &pending.owner, pending.count)?;

@@ -16,7 +16,7 @@ mod tests {
 
     use crate::bounded::{Blob, List, Name, Note, Set, TextBlob};
     use crate::entries::*;
-    use crate::tables::{OpenEntry, PendingNodes};
+    use crate::tables::{OpenEntry, PendingNodes, Proposed};
     use crate::*;
 
     fn name(text: &str) -> Name {
@@ -124,10 +124,9 @@ mod tests {
         );
         let pending = PendingNodes { owner: actor(2), count: 3 };
         let nodes_pending = List::new(vec![pending]).unwrap();
-        check(
-            OpenEntry { proposer: actor(1), role: Role::Participant, nodes_pending },
-            "80411ba15860d75967482b30cdb27d3e",
-        );
+        let open = OpenEntry { proposer: actor(1), role: Role::Participant, expires: Some(5), nodes_pending };
+        check(open, "839d5ee5290ccc0cb2806c83b133f5d0");
+        check(Proposed { day: 5, count: 6 }, "050000000000000006000000");
     }
 
     #[test]
@@ -137,6 +136,7 @@ mod tests {
             proposer_name: name("A"),
             digest: Digest([2; 32]),
             actions: List::new(vec![Action::RemoveNode(RemoveNode { node: NodeId(3) })]).unwrap(),
+            outline: None,
             note: Note::new("why").unwrap(),
             nonce: Blob::new(vec![8; 16]).unwrap(),
             expires_signed: None,
@@ -145,7 +145,8 @@ mod tests {
             expires: Some(11),
             statement: Blob::new(vec![7; 32]).unwrap(),
         };
-        check(proposal, "d90664f0702b532b439b252454694109");
+        check(proposal.closed(), "0db23f2d61f707a3c9eb5b8f9e9dadfb");
+        check(proposal, "04e904f28f8090d3fcdfe55517893f5b");
         let policies =
             vec![entries::PolicyCount { of: name("default"), policy: Policy::Majority, verdict: Verdict::Open }];
         let decision = Decision {

@@ -51,6 +51,9 @@ pub const PROPOSALS_OPEN_OF_PARTICIPANTS_MAX: u32 = 1_024;
 /// The most proposals that one participant may have open at once: its own nodes, several times over.
 pub const PROPOSALS_OPEN_PER_PARTICIPANT_MAX: u32 = 32;
 
+/// The most proposals of one participant on one day of ledger time: something stays in memory of each.
+pub const PROPOSALS_A_DAY_MAX: u32 = 100;
+
 /// The most expired and abandoned proposals that one transaction closes: what is left is closed by the next.
 pub const EXPIRED_PER_TRANSACTION_MAX: usize = 64;
 

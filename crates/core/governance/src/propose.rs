@@ -14,15 +14,15 @@ use crate::event::Event;
 use crate::execute::{Statement, Work, signed, statement_digest};
 use crate::identity::Caller;
 use crate::limits::{
-    PERIOD_SECONDS_MAX, PROPOSALS_OPEN_MAX, PROPOSALS_OPEN_OF_PARTICIPANTS_MAX, PROPOSALS_OPEN_PER_ACTOR_MAX,
-    PROPOSALS_OPEN_PER_PARTICIPANT_MAX,
+    PERIOD_SECONDS_MAX, PROPOSALS_A_DAY_MAX, PROPOSALS_OPEN_MAX, PROPOSALS_OPEN_OF_PARTICIPANTS_MAX,
+    PROPOSALS_OPEN_PER_ACTOR_MAX, PROPOSALS_OPEN_PER_PARTICIPANT_MAX,
 };
 use crate::reason::{ActionReason, Refused};
 use crate::rules::vote_by_rules;
 use crate::statement::{ProposalBody, proposal_digest};
 use crate::tables::{
     EXPIRING, Mark, NODES_PENDING, OPEN, OPEN_BY, OPEN_OF, OpenEntry, PROPOSALS, PROPOSALS_BY_DIGEST, PROPOSALS_LAST,
-    PendingNodes, ProposalId, Read,
+    PROPOSED, PendingNodes, ProposalId, Proposed, Read,
 };
 
 pub(crate) fn propose(work: &mut Work<'_>, caller: &Caller, statement: &Statement) -> Result<ProposalId, Refused> {
@@ -42,12 +42,16 @@ pub(crate) fn propose(work: &mut Work<'_>, caller: &Caller, statement: &Statemen
         return Err(Refused::Actions { reasons });
     }
 
+    if entry.role == Role::Participant {
+        count_of_day(work, proposer)?;
+    }
     let id = work.tables().proposals_last()? + 1;
     let proposal = Proposal {
         proposer,
         proposer_name: entry.name,
         digest,
         actions: body.actions,
+        outline: None,
         note: body.note,
         nonce: body.nonce,
         expires_signed: body.expires,
@@ -97,6 +101,21 @@ fn check_room(work: &Work<'_>, proposer: ActorId, role: Role) -> Result<(), Refu
     Ok(())
 }
 
+/// Something stays of each proposal for good, so who is no member proposes only so many a day.
+fn count_of_day(work: &mut Work<'_>, proposer: ActorId) -> Result<(), Refused> {
+    let day = work.env.time.0 / DAY_US;
+    let before = PROPOSED.get(&work.tx, &proposer)?.filter(|proposed| proposed.day == day);
+    let count = before.map_or(0, |proposed| proposed.count);
+    if count >= PROPOSALS_A_DAY_MAX {
+        return Err(Refused::TooManyToday);
+    }
+    PROPOSED.put(&mut work.tx, &proposer, &Proposed { day, count: count + 1 });
+    Ok(())
+}
+
+/// A day in microseconds.
+const DAY_US: u64 = 86_400 * 1_000_000;
+
 fn expiry(work: &Work<'_>, body: &ProposalBody) -> Result<Option<u64>, Refused> {
     let now = work.env.time;
     let Some(expires) = body.expires else {
@@ -128,7 +147,7 @@ fn file(work: &mut Work<'_>, id: ProposalId, proposal: &Proposal, role: Role) ->
     }
     let pending = pending.into_iter().map(|(owner, count)| PendingNodes { owner, count }).collect();
     let nodes_pending = List::new(pending).expect("at most one for each action");
-    let open = OpenEntry { proposer: proposal.proposer, role, nodes_pending };
+    let open = OpenEntry { proposer: proposal.proposer, role, expires: proposal.expires, nodes_pending };
     PROPOSALS_LAST.put(tx, &(), &id);
     PROPOSALS.put(tx, &id, proposal);
     PROPOSALS_BY_DIGEST.put(tx, &proposal.digest, &id);

@@ -7,7 +7,7 @@ use crate::actions::ActionKind;
 use crate::bounded::{List, Name, Note};
 use crate::entries::{Platform, Status};
 use crate::identity::IdentityRefused;
-use crate::limits::{ACTORS_MAX, PERIOD_SECONDS_MAX, REASONS_MAX, STANDING_RULES_MAX};
+use crate::limits::{ACTORS_MAX, PERIOD_SECONDS_MAX, PROPOSALS_A_DAY_MAX, REASONS_MAX, STANDING_RULES_MAX};
 use crate::macros::coded;
 use crate::policy::PolicyRefused;
 use crate::standing::RuleRefused;
@@ -291,6 +291,9 @@ coded! {
         /// Too many of this actor are open.
         #[error("this actor has as many proposals open already as a member, or a participant, may have")]
         TooManyOpenOfActor => "withdraw some, or have them decided",
+        /// Too many were proposed today.
+        #[error("this participant has proposed {PROPOSALS_A_DAY_MAX} times today")]
+        TooManyToday => "propose tomorrow, or ask a member to propose it",
         /// It would be closed at once.
         #[error("the proposal would expire before it is submitted, or in more than ten years")]
         ExpiryOutOfRange => "give a later time, or none",

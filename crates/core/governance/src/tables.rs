@@ -59,6 +59,10 @@ pub(crate) const PROPOSALS_LAST: Map<(), ProposalId> = Map::from_static("gov.pro
 /// By digest: so that one signed proposal is submitted once.
 pub(crate) const PROPOSALS_BY_DIGEST: Map<Digest, ProposalId> = Map::from_static("gov.proposals_by_digest");
 pub(crate) const DECISIONS: Map<ProposalId, Decision> = Map::from_static("gov.decisions");
+/// Decisions by the seqno of the transaction that closed the proposal.
+pub(crate) const DECIDED: Map<(u64, ProposalId), Mark> = Map::from_static("gov.decided");
+/// How much a participant proposed on a day.
+pub(crate) const PROPOSED: Map<ActorId, Proposed> = Map::from_static("gov.proposed");
 pub(crate) const BALLOTS: Map<(ProposalId, ActorId), BallotRecord> = Map::from_static("gov.ballots");
 pub(crate) const OPEN: Map<ProposalId, OpenEntry> = Map::from_static("gov.open");
 /// How many proposals of an actor are open.
@@ -85,8 +89,21 @@ record! {
         pub proposer: ActorId,
         /// The proposer's role then: in whose room it lies.
         pub role: Role,
+        /// When it expires, if it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub expires: Option<u64>,
         /// The nodes that it would give actors, as counted when it was submitted.
         pub nodes_pending: List<PendingNodes, ACTIONS_MAX>,
+    }
+}
+
+record! {
+    /// How much somebody proposed on one day.
+    pub struct Proposed {
+        /// The day, counted from the Unix epoch by ledger time.
+        pub day: u64,
+        /// How many proposals.
+        pub count: u32,
     }
 }
 
@@ -275,9 +292,9 @@ impl<'s> Tables<'s> {
         DECISIONS.has(self.0, &id)
     }
 
-    /// What became of all proposals that are closed, by their ids.
-    pub(crate) fn decisions(&self) -> Entries<'s, ProposalId, Decision> {
-        DECISIONS.range(self.0, ..)
+    /// The proposals that transactions closed from the seqno `from` on, ascending by seqno.
+    pub(crate) fn decided(&self, from: u64) -> Entries<'s, (u64, ProposalId), Mark> {
+        DECIDED.range(self.0, (from, 0)..)
     }
 
     /// How many bytes the entry of a proposal takes.
@@ -293,11 +310,11 @@ impl<'s> Tables<'s> {
         if let Some(decision) = self.decision(id)? {
             return Ok(Some(decision.status));
         }
-        let Some(proposal) = self.proposal(id)? else { return Ok(None) };
+        let Some(open) = OPEN.get(self.0, &id)? else { return Ok(None) };
         if ABANDONED.has(self.0, &id) {
             return Ok(Some(Status::Abandoned));
         }
-        let is_over = proposal.expires.is_some_and(|expires| expires <= at.0);
+        let is_over = open.expires.is_some_and(|expires| expires <= at.0);
         Ok(Some(if is_over { Status::Expired } else { Status::Open }))
     }
 

@@ -2,7 +2,7 @@
 
 use synod_types::{ActorId, Digest};
 
-use crate::actions::Action;
+use crate::actions::{Action, ActionKind};
 use crate::bounded::{Blob, List, Name, Note};
 use crate::limits::{ACTIONS_MAX, REASONS_MAX};
 use crate::macros::{record, tagged};
@@ -10,7 +10,8 @@ use crate::policy::{Policy, Verdict};
 use crate::tally::Choice;
 
 record! {
-    /// A proposal as submitted. It never changes; what became of it is its [`Decision`].
+    /// A proposal as submitted; what became of it is its [`Decision`]. As it closes an outline takes the place of its
+    /// actions, and its note is cut: the tables stay in memory for good, and the ledger has the whole of it.
     pub struct Proposal {
         /// Who proposed it.
         #[serde(with = "crate::shape::actor")]
@@ -20,9 +21,12 @@ record! {
         /// What ballots name.
         #[serde(with = "crate::shape::digest")]
         pub digest: Digest,
-        /// What to do, all or nothing, in this order.
+        /// What to do, all or nothing, in this order. Empty once it is closed.
         pub actions: List<Action, ACTIONS_MAX>,
-        /// Why, for people.
+        /// What there was to do, once it is closed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub outline: Option<Outline>,
+        /// Why, for people. Cut once it is closed.
         pub note: Note,
         /// The random bytes that the proposer signed with it: the digest covers them.
         pub nonce: Blob<16>,
@@ -40,6 +44,66 @@ record! {
         pub statement: Blob<32>,
     }
 }
+
+record! {
+    /// What stays of a closed proposal's actions.
+    pub struct Outline {
+        /// The kind of each action, in order.
+        pub kinds: List<ActionKind, ACTIONS_MAX>,
+        /// Each action in one line for people, in order; all together take [`OUTLINE_BYTES_MAX`] at most.
+        pub lines: List<Note, ACTIONS_MAX>,
+    }
+}
+
+impl Proposal {
+    /// The kind of each action, in order.
+    pub fn kinds(&self) -> Vec<ActionKind> {
+        match &self.outline {
+            Some(outline) => outline.kinds.to_vec(),
+            None => self.actions.iter().map(Action::kind).collect(),
+        }
+    }
+
+    /// Each action in one line of bounded length, in order.
+    pub fn lines(&self) -> Vec<String> {
+        match &self.outline {
+            Some(outline) => outline.lines.iter().map(|line| line.as_str().to_owned()).collect(),
+            None => self.actions.iter().map(|action| cut(action.summary(), LINE_BYTES_MAX)).collect(),
+        }
+    }
+
+    /// What stays of the proposal once it is closed.
+    pub(crate) fn closed(&self) -> Self {
+        let each = OUTLINE_BYTES_MAX / self.actions.len().max(1);
+        let lines = self.lines().into_iter().map(|line| Note::lossy(&cut(line, each))).collect();
+        let outline = Outline {
+            kinds: List::new(self.kinds()).expect("one for each action"),
+            lines: List::new(lines).expect("one for each action"),
+        };
+        let note = Note::lossy(&cut(self.note.as_str().to_owned(), OUTLINE_NOTE_BYTES_MAX));
+        Self { actions: List::default(), outline: Some(outline), note, ..self.clone() }
+    }
+}
+
+/// The text, or as much of it as fits into so many bytes with dots at its end.
+fn cut(text: String, bytes_max: usize) -> String {
+    const DOTS: &str = "…";
+    if text.len() <= bytes_max {
+        return text;
+    }
+    let end = text.floor_char_boundary(bytes_max.saturating_sub(DOTS.len()));
+    format!("{}{DOTS}", &text[..end])
+}
+
+/// How long a line about an action is before it is cut: names, an id and an address fit, a policy of sixty members does
+/// not.
+const LINE_BYTES_MAX: usize = 1_000;
+
+/// The most bytes that the lines about a closed proposal's actions take: some forty nodes fit.
+pub const OUTLINE_BYTES_MAX: usize = 4 << 10;
+
+/// The most bytes that stay of a closed proposal's note: some sentences.
+pub const OUTLINE_NOTE_BYTES_MAX: usize = 512;
 
 tagged! {
     /// Where a proposal stands.

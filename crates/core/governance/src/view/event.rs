@@ -4,9 +4,9 @@ use serde::Serialize;
 use synod_types::ActorId;
 
 use super::AsOf;
-use super::proposal::{DecisionView, lines, source};
-use crate::actions::{Action, ActionKind};
-use crate::entries::Role;
+use super::proposal::{DecisionView, source};
+use crate::actions::ActionKind;
+use crate::entries::{Proposal, Role};
 use crate::event::Event;
 use crate::tables::{ProposalId, Read, Tables};
 use crate::tally::Choice;
@@ -108,14 +108,13 @@ pub fn event(event: &Event, before: Tables<'_>, after: Tables<'_>, as_of: &AsOf<
     let (name, fields) = match event {
         Event::Proposed { id, proposer, digest } => {
             let proposal = after.proposal(*id)?;
-            let actions = proposal.as_ref().map_or(&[][..], |proposal| &proposal.actions);
             let fields = EventFields::Proposed {
                 id: *id,
                 digest: digest.to_hex(),
                 proposer: proposer.to_hex(),
                 proposer_name: proposal.as_ref().map_or_else(String::new, |p| p.proposer_name.as_str().to_owned()),
-                kinds: actions.iter().map(Action::kind).collect(),
-                summary: lines(actions),
+                kinds: proposal.as_ref().map(Proposal::kinds).unwrap_or_default(),
+                summary: proposal.as_ref().map(Proposal::lines).unwrap_or_default(),
                 note: proposal.as_ref().map_or_else(String::new, |proposal| proposal.note.as_str().to_owned()),
                 expires: proposal.as_ref().and_then(|proposal| proposal.expires),
             };
@@ -126,9 +125,7 @@ pub fn event(event: &Event, before: Tables<'_>, after: Tables<'_>, as_of: &AsOf<
             ("voted", EventFields::Voted { id: *id, member: member.to_hex(), name, choice: *choice, source, rule })
         }
         Event::Closed { id, decision } => {
-            let proposal = after.proposal(*id)?;
-            let actions = proposal.as_ref().map_or(&[][..], |proposal| &proposal.actions);
-            let summary = lines(actions);
+            let summary = after.proposal(*id)?.map(|proposal| proposal.lines()).unwrap_or_default();
             let decision = DecisionView::new(decision, as_of);
             ("closed", EventFields::Closed { id: *id, status: decision.status, summary, decision })
         }

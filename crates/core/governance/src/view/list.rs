@@ -102,10 +102,10 @@ fn is_wanted(
     if wanted.which == Which::All && wanted.awaiting.is_none() {
         return Ok(true);
     }
-    if let Some(member) = wanted.awaiting {
-        if !facts.is_member(member) || has_voted(tables, facts, id, member)? {
-            return Ok(false);
-        }
+    if let Some(member) = wanted.awaiting
+        && (!facts.is_member(member) || has_voted(tables, facts, id, member)?)
+    {
+        return Ok(false);
     }
     let is_open = match tables.is_closed(id) {
         true => false,

@@ -31,7 +31,7 @@ impl EventPlace {
 }
 
 /// The events `Proposed` and `Closed` after the place `after` and before transaction `until`, in order: the
-/// earliest, about `count` of them, and at least one if there is any. All decisions are looked at each time.
+/// earliest, about `count` of them, and at least one if there is any.
 ///
 /// # Errors
 /// If another version of the code wrote the tables.
@@ -39,21 +39,26 @@ pub fn missed(state: &State, after: EventPlace, until: Seqno, count: usize) -> R
     let tables = Tables(state);
     let mut found = Found { count_max: count.max(2 * OF_TRANSACTION_MAX + 1), entries: BTreeSet::new(), is_cut: false };
     for id in first_since(state, after.seqno)?..=tables.proposals_last()? {
-        let Some(seqno) = submitted(state, id).filter(|seqno| *seqno < until) else { break };
+        let Some(seqno) = submitted(state, id)?.filter(|seqno| *seqno < until) else { break };
         if !found.add(seqno, What::Proposed, id) {
             break;
         }
     }
-    for entry in tables.decisions() {
-        let (id, decision) = entry?;
-        let seqno = Seqno(decision.seqno);
-        if after.seqno <= seqno && seqno < until {
+    for entry in tables.decided(after.seqno.0) {
+        let ((seqno, id), _) = entry?;
+        let seqno = Seqno(seqno);
+        if seqno >= until {
+            break;
+        }
+        if let Some(decision) = tables.decision(id)? {
             let what = match decision.status {
                 Status::Abandoned => What::Abandoned,
                 Status::Expired => What::Expired,
                 _ => What::Closed,
             };
-            found.add(seqno, what, id);
+            if !found.add(seqno, what, id) {
+                break;
+            }
         }
     }
     let mut events = Vec::new();
@@ -171,7 +176,7 @@ fn first_since(state: &State, seqno: Seqno) -> Read<ProposalId> {
     let (mut from, mut to) = (1, Tables(state).proposals_last()? + 1);
     while from < to {
         let middle = from + (to - from) / 2;
-        if submitted(state, middle).is_some_and(|at| at >= seqno) {
+        if submitted(state, middle)?.is_some_and(|at| at >= seqno) {
             to = middle;
         } else {
             from = middle + 1;
@@ -180,9 +185,14 @@ fn first_since(state: &State, seqno: Seqno) -> Read<ProposalId> {
     Ok(from)
 }
 
-/// When a proposal was submitted: its entry never changes, so that is when it was written.
-fn submitted(state: &State, id: ProposalId) -> Option<Seqno> {
-    state.version(PROPOSALS.name(), &id.key_bytes())
+/// When a proposal was submitted. The entry of an open one never changed, so that is when it was written; that of a
+/// closed one is small, and says it.
+fn submitted(state: &State, id: ProposalId) -> Read<Option<Seqno>> {
+    let tables = Tables(state);
+    if tables.is_closed(id) {
+        return Ok(tables.proposal(id)?.map(|proposal| Seqno(proposal.seqno)));
+    }
+    Ok(state.version(PROPOSALS.name(), &id.key_bytes()))
 }
 
 /// The most things that one transaction does to proposals: some expire, one is submitted, one is closed.

@@ -28,7 +28,7 @@ pub struct Summary {
     pub kinds: Vec<ActionKind>,
     /// Each action in one line for people, in order; what it quotes is escaped, and what is very long ends in dots.
     pub summary: Vec<String>,
-    /// Why, for people.
+    /// Why, for people; what is long is cut once it is closed.
     pub note: String,
     /// When it was submitted.
     pub submitted: Submitted,
@@ -61,11 +61,12 @@ pub struct ProposalView {
     /// What lists show, too.
     #[serde(flatten)]
     pub summary: Summary,
-    /// The random bytes that the proposer signed with it. With them and what follows anybody can make the digest again.
+    /// The random bytes that the proposer signed with it. With them and what follows anybody can make the digest of an
+    /// open proposal again.
     pub nonce: String,
     /// The time from which on it is closed as far as the proposer said so.
     pub expires_signed: Option<u64>,
-    /// What it does, in order.
+    /// What it does, in order; none once it is closed: then the ledger has them, and [`Summary::summary`] the gist.
     pub actions: Vec<Action>,
     /// Each policy that applies and what it makes of the ballots; once ballots decided it, what it made of them.
     pub policies: Vec<PolicyCount>,
@@ -179,18 +180,6 @@ pub(super) fn source(source: &Source) -> (&'static str, Option<String>) {
     }
 }
 
-/// Each action in one line of bounded length. All that it says is shown with the proposal in full.
-pub(super) fn lines(actions: &[Action]) -> Vec<String> {
-    let cut = |action: &Action| {
-        let line = action.summary();
-        match line.char_indices().nth(LINE_CHARS_MAX) {
-            Some((end, _)) => format!("{}…", &line[..end]),
-            None => line,
-        }
-    };
-    actions.iter().map(cut).collect()
-}
-
 /// A proposal in short.
 pub(super) fn summary(
     tables: Tables<'_>,
@@ -217,8 +206,8 @@ pub(super) fn summary(
         status: status.name(),
         proposer: proposal.proposer.to_hex(),
         proposer_name: proposal.proposer_name.as_str().to_owned(),
-        kinds: proposal.actions.iter().map(Action::kind).collect(),
-        summary: lines(&proposal.actions),
+        kinds: proposal.kinds(),
+        summary: proposal.lines(),
         note: proposal.note.as_str().to_owned(),
         submitted: Submitted { txid: as_of.txid_text(proposal.seqno), time: proposal.time },
         expires: proposal.expires,
@@ -226,6 +215,3 @@ pub(super) fn summary(
         mine,
     })
 }
-
-/// How long a line about an action is before it is cut: names, an id and an address fit, a policy of sixty members does not.
-const LINE_CHARS_MAX: usize = 1_000;

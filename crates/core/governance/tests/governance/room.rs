@@ -5,9 +5,10 @@ use synod_governance::limits::{
     EXPIRED_PER_TRANSACTION_MAX, PROPOSALS_OPEN_OF_PARTICIPANTS_MAX, PROPOSALS_OPEN_PER_PARTICIPANT_MAX,
 };
 use synod_governance::*;
+use synod_kv::Lookup;
 use synod_types::Time;
 
-use crate::world::{NETWORK, Org, START, World, constitution, node};
+use crate::world::{NETWORK, Org, START, World, constitution, name, node};
 
 fn rotate() -> Vec<Action> {
     vec![Action::RotateServiceIdentity(RotateServiceIdentity {})]
@@ -72,4 +73,66 @@ fn what_one_transaction_closes_is_bounded_and_the_proposals_of_who_left_come_fir
     assert_eq!(closed, expected);
     assert_eq!(world.tables().open_proposals(0, 10), Ok(vec![]));
     world.check_missed();
+}
+
+/// How many bytes the tables take.
+fn size(world: &World) -> usize {
+    let entries = world.state.maps().flat_map(|map| world.state.range(map, ..));
+    entries.map(|(key, value)| key.len() + value.as_slice().len()).sum()
+}
+
+#[test]
+fn of_a_closed_proposal_the_gist_stays_and_no_more_however_large_it_was() {
+    let [a, b] = ["Alpha", "Beta"].map(Org::new);
+    let mut world = World::genesis(&[&a, &b]);
+    let settings = |text: &str| {
+        let settings = bounded::TextBlob::new(text.repeat(60 << 10)).unwrap();
+        Action::SetAdapter(entries::AdapterEntry { name: name("log"), settings })
+    };
+    let note = bounded::Note::new("é".repeat(4 << 10)).unwrap();
+    let mut begin_and_end = |actions: Vec<Action>| {
+        let start = size(&world);
+        let body = ProposalBody { note: note.clone(), ..world.body(&a, actions) };
+        let outcome = world.request(&a, &Request::Propose(a.sign(NETWORK, &body))).unwrap();
+        let (id, open) = (outcome.proposal.unwrap(), size(&world) - start);
+        let digest = world.tables().proposal(id).unwrap().unwrap().digest;
+        let body = WithdrawalBody { proposal: id, digest };
+        world.request(&a, &Request::Withdraw(a.sign(NETWORK, &body))).unwrap();
+        world.check_missed();
+        (world.tables().proposal(id).unwrap().unwrap(), open, size(&world) - start)
+    };
+    let (proposal, open, closed) = begin_and_end(vec![settings("x"), settings("y"), settings("z")]);
+    assert!(open > 180 << 10 && closed < 8 << 10, "{closed} of {open} bytes stay");
+    assert_eq!(proposal.kinds(), [ActionKind::SetAdapter; 3]);
+    assert!(proposal.lines().len() == 3 && proposal.lines().iter().all(|line| line.contains("log")));
+    assert!(proposal.note.as_str().ends_with('…') && proposal.actions.is_empty());
+
+    let (proposal, _, closed) = begin_and_end(vec![Action::AddNode(node("vn2", a.id()))]);
+    assert_eq!(proposal.lines(), [format!("add node \"vn2\" of {} at vn2.example.org:7001", a.id())]);
+    assert!(closed < 2 << 10, "{closed} bytes stay");
+    let many = (0..60).map(|nth| Action::AddNode(node(&format!("vn-{nth}"), a.id()))).collect();
+    let (proposal, _, closed) = begin_and_end(many);
+    assert_eq!(proposal.lines().len(), 60);
+    assert!(closed < 8 << 10, "{closed} bytes stay");
+}
+
+#[test]
+fn a_participant_proposes_only_so_many_times_a_day() {
+    let [a, p] = ["Alpha", "Papa"].map(Org::new);
+    let mut constitution = constitution(&[&a]);
+    constitution.actors.push((Role::Participant, p.add()));
+    let mut world = World::of(&constitution);
+    let turn = |world: &mut World, org: &Org| {
+        let id = world.propose(org, vec![Action::AddNode(node("vn2", org.id()))])?;
+        let digest = world.tables().proposal(id).unwrap().unwrap().digest;
+        let body = WithdrawalBody { proposal: id, digest };
+        world.request(org, &Request::Withdraw(org.sign(NETWORK, &body))).map(|_| ())
+    };
+    for _ in 0..limits::PROPOSALS_A_DAY_MAX {
+        assert_eq!((turn(&mut world, &p), turn(&mut world, &a)), (Ok(()), Ok(())));
+    }
+    assert_eq!(turn(&mut world, &p), Err(Refused::TooManyToday));
+    assert_eq!(turn(&mut world, &a), Ok(()));
+    world.time = Time(world.time.0 + 86_400 * 1_000_000);
+    assert_eq!(turn(&mut world, &p), Ok(()));
 }

@@ -54,9 +54,14 @@ async fn body(
     quiet: bool,
 ) -> Result<BallotBody, Failure> {
     let view = session.governance.proposal(id).await?.view;
+    // Of a closed one nodes have the gist only, which no digest names: nothing is signed that was not checked.
+    if view.decision.is_some() {
+        let closed = format!("proposal {id} is closed: {} (ProposalClosed)", view.summary.status);
+        return Err(Failure::new(closed, "show it with `synod proposal show`"));
+    }
     let proposal = check_proposal(&view, &speaker.network).hint(DO_NOT_VOTE)?;
     if !quiet {
-        eprint!("{}", show::what(&view.summary, &proposal));
+        eprint!("{}", show::what(&view.summary, Some(&proposal)));
     }
     let choice = match choice {
         cli::Choice::Accept => Choice::Accept,

@@ -132,8 +132,12 @@ fn join(whole: &mut Option<Value>, mut page: Value) {
 async fn show_one(args: ProposalIdArgs, json: bool) -> Result<(), Failure> {
     let answer = Session::open(&args.govern)?.governance.proposal(args.id).await?;
     let network = Digest::from_hex(&answer.view.network).unwrap_or_default();
-    let body = check_proposal(&answer.view, &network).hint(DO_NOT_VOTE)?;
-    if json { show::verbatim(&answer.body) } else { output::text(&show::proposal(&answer.view, &body)) }
+    // Of a closed one nodes have the gist only, which no digest names.
+    let body = match answer.view.decision {
+        Some(_) => None,
+        None => Some(check_proposal(&answer.view, &network).hint(DO_NOT_VOTE)?),
+    };
+    if json { show::verbatim(&answer.body) } else { output::text(&show::proposal(&answer.view, body.as_ref())) }
 }
 
 async fn withdraw(args: ProposalIdArgs, json: bool) -> Result<(), Failure> {

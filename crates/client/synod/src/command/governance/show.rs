@@ -37,8 +37,8 @@ pub fn line(proposal: &Summary) -> String {
     text + "\n"
 }
 
-/// Everything about a proposal. `body` is what was checked against the digest.
-pub fn proposal(view: &ProposalView, body: &ProposalBody) -> String {
+/// Everything about a proposal. `body` is what was checked against the digest; of a closed one there is the gist only.
+pub fn proposal(view: &ProposalView, body: Option<&ProposalBody>) -> String {
     let mut text = what(&view.summary, body);
     let field = |text: &mut String, name: &str, value: &str| {
         let _ = writeln!(text, "{name:<10} {value}");
@@ -63,7 +63,7 @@ pub fn proposal(view: &ProposalView, body: &ProposalBody) -> String {
 }
 
 /// What a proposal does, and who wants it.
-pub fn what(summary: &Summary, body: &ProposalBody) -> String {
+pub fn what(summary: &Summary, body: Option<&ProposalBody>) -> String {
     let txid = summary.submitted.txid.as_deref().unwrap_or("?");
     let mut text = format!("proposal   {} of {:?}, at {txid}\n", summary.id, summary.proposer_name);
     let _ = writeln!(text, "digest     {}", summary.digest);
@@ -71,8 +71,13 @@ pub fn what(summary: &Summary, body: &ProposalBody) -> String {
         let seconds = expires.saturating_sub(super::session::now().0) / 1_000_000;
         let _ = writeln!(text, "expires    in {seconds} s");
     }
-    text += &body.note.as_str().lines().map(|line| format!("note       {line}\n")).collect::<String>();
-    text + &body.actions.iter().map(|action| format!("action     {}\n", action.summary())).collect::<String>()
+    let note = body.map_or(summary.note.as_str(), |body| body.note.as_str());
+    text += &note.lines().map(|line| format!("note       {line}\n")).collect::<String>();
+    let actions = match body {
+        Some(body) => body.actions.iter().map(synod_governance::Action::summary).collect(),
+        None => summary.summary.clone(),
+    };
+    text + &actions.iter().map(|action| format!("action     {action}\n")).collect::<String>()
 }
 
 fn policy(policy: &PolicyView) -> String {
@@ -153,6 +158,22 @@ mod tests {
             let told = event(&ServerEvent { id: "x".into(), event: kind.into(), data: data.to_string() });
             assert_eq!(told, expected);
         }
+    }
+
+    #[test]
+    fn of_a_closed_proposal_the_gist_is_shown() {
+        let votes = json!({"members": 3, "accepting": 0, "rejecting": 0});
+        let view = json!({
+            "network": "", "id": 4, "digest": "ab", "status": "Withdrawn", "proposer": "cd", "proposer_name": "A",
+            "kinds": ["set_lease"], "summary": ["nodes prove themselves each 60 s"], "note": "why…",
+            "submitted": {"txid": "2.4", "time": 1}, "expires": null, "votes": votes, "mine": null,
+            "nonce": "", "expires_signed": null, "actions": [], "policies": [], "ballots": [],
+            "decision": {"status": "Withdrawn", "txid": "2.5", "time": 2, "count": votes, "policies": [], "reasons": []},
+        });
+        let view: ProposalView = serde_json::from_value(view).unwrap();
+        let text = proposal(&view, None);
+        let lines = ["action     nodes prove themselves each 60 s", "note       why…", "decision   withdrawn at 2.5"];
+        assert!(lines.iter().all(|line| text.lines().any(|shown| shown == *line)), "{text}");
     }
 
     #[test]
