@@ -7,7 +7,7 @@ use synod_types::ActorId;
 
 use crate::actions::{Action, PolicyKey, Roster, Scene, key_name};
 use crate::bounded::List;
-use crate::check::check;
+use crate::check::{check, check_kept};
 use crate::entries::{Count, Decision, PolicyCount, Proposal, Status};
 use crate::event::Event;
 use crate::execute::{Env, Work, actor_changes};
@@ -110,6 +110,7 @@ pub(crate) fn expire_key(id: ProposalId, proposal: &Proposal) -> Option<(u64, Pr
 ///
 /// Reasons against single actions come first; what they leave behind is looked at if there are none.
 pub(crate) fn carry_out(tx: &mut Tx<'_>, env: &Env, actions: &[Action]) -> Read<Vec<ActionReason>> {
+    let nodes = Tables(tx).nodes()?;
     let mut all = Vec::new();
     let touched: Vec<_> = actions.iter().map(|action| action.rule().actors()).collect();
     let mut roster = Roster::default();
@@ -127,7 +128,9 @@ pub(crate) fn carry_out(tx: &mut Tx<'_>, env: &Env, actions: &[Action]) -> Read<
         all.extend(reasons.into_iter().map(|reason| ActionReason { action: Some(place), reason }));
     }
     if all.is_empty() {
-        all.extend(check(Tables(tx))?.into_iter().map(|reason| ActionReason { action: None, reason }));
+        let left_behind = check(Tables(tx))?;
+        let too_few = if left_behind.is_empty() { check_kept(&nodes, &Tables(tx).nodes()?) } else { None };
+        all.extend(left_behind.into_iter().chain(too_few).map(|reason| ActionReason { action: None, reason }));
     }
     Ok(all)
 }

@@ -82,6 +82,14 @@ coded! {
             /// How many.
             count: usize,
         } => "add or remove nodes in the same proposal",
+        /// Those that stay could not go on without those that come.
+        #[error("{kept} of {before} nodes would stay as they are, under their keys: too few to go on if no other one comes")]
+        TooFewNodesStay {
+            /// How many stay, with their keys.
+            kept: usize,
+            /// How many there are.
+            before: usize,
+        } => "do it in several decisions: add nodes first, and remove or replace others once those take part; of three nodes or more a majority stays each time",
         /// A node's owner would be no actor.
         #[error("node {node} ({name:?}) would belong to nobody: {owner} is no actor", name = name.as_str())]
         NodeWithoutOwner {

@@ -210,11 +210,14 @@ impl World {
             Decision::RemoveNode { who } => vec![remove(self.one_of(who, &listed))],
             Decision::ReplaceNode { who } => {
                 let gone = self.one_of(who, &listed);
-                self.add_node(0).into_iter().flat_map(|add| [remove(gone), add]).collect()
+                let gone = Some(gone).filter(|_| listed.len() > 1).map(remove);
+                self.add_node(0).into_iter().flat_map(|add| gone.clone().into_iter().chain([add])).collect()
             }
-            Decision::ReplaceAll => {
+            Decision::ReplaceMany => {
                 let added: Vec<_> = (0..2).filter_map(|nth| self.add_node(nth)).collect();
-                if added.is_empty() { added } else { listed.into_iter().map(remove).chain(added).collect() }
+                // A majority stays, or one of two.
+                let gone = if listed.len() == 2 { 1 } else { listed.len().saturating_sub(1) / 2 };
+                if added.is_empty() { added } else { listed.into_iter().take(gone).map(remove).chain(added).collect() }
             }
             Decision::TurnParticipant { number } => {
                 let consortium = self.consortium.clone();

@@ -113,8 +113,8 @@ pub enum Decision {
         /// Which is removed.
         who: Who,
     },
-    /// All nodes are removed, and others join.
-    ReplaceAll,
+    /// As many nodes as may go at once are removed, and others join.
+    ReplaceMany,
     /// A participant is removed, or let in.
     TurnParticipant {
         /// Which.
@@ -325,7 +325,7 @@ fn decision(prng: &mut Prng) -> Decision {
         3..5 => Decision::RemoveNode { who: who(prng) },
         5..8 => Decision::ReplaceNode { who: who(prng) },
         8 => Decision::TurnParticipant { number: prng.index(ACTORS) },
-        _ => Decision::ReplaceAll,
+        _ => Decision::ReplaceMany,
     }
 }
 

@@ -180,18 +180,20 @@ fn an_id_that_is_not_the_certificates_is_refused() {
 #[test]
 fn a_dry_run_says_what_would_change_and_writes_nothing() {
     let [a, b, d] = ["Alpha", "Beta", "Delta\\u{202e}"].map(Org::new);
-    let world = World::genesis(&[&a, &b]);
+    let mut constitution = constitution(&[&a, &b]);
+    constitution.nodes.insert(NodeId(2), node("vn2", b.id()));
+    let world = World::of(&constitution);
     let env = Env { network: NETWORK, seqno: world.seqno.next(), time: START };
     let actions = [
         Action::AddMember(d.add()),
         Action::SetPolicy(SetPolicy { kind: None, value: Some(Policy::MOfN(3)) }),
         Action::RemoveNode(RemoveNode { node: NodeId(1) }),
-        Action::AddNode(node("vn2", d.id())),
+        Action::AddNode(node("vn3", d.id())),
     ];
     let changes = dry_run(&world.state, &env, &actions).unwrap().unwrap();
     let told: Vec<_> = changes.iter().map(ToString::to_string).collect();
     let whats: Vec<_> = changes.iter().map(|change| change.what.as_str()).collect();
-    assert_eq!(whats, ["member \"Delta\\\\u{202e}\"", "node 1", "node 2", "policy default"]);
+    assert_eq!(whats, ["member \"Delta\\\\u{202e}\"", "node 1", "node 3", "policy default"]);
     assert!(told[1].starts_with("- node 1: \"vn1\" of \"Alpha\" at vn1.example.org:7001"), "{told:?}");
     assert_eq!(told[3], "+ policy default: 3 of all members");
 

@@ -167,7 +167,10 @@ impl Rules {
         let members = rules.members();
         let reachable = rules.policies.values().all(|policy| policy.satisfied(&members, &members));
         let owned = rules.nodes.values().all(|owner| rules.actors.contains_key(owner));
-        (!members.is_empty() && reachable && owned && !rules.nodes.is_empty()).then_some(rules)
+        let (before, kept) =
+            (self.nodes.len(), self.nodes.keys().filter(|slot| rules.nodes.contains_key(slot)).count());
+        let enough_stay = if before == 2 { kept >= 1 } else { kept > before / 2 };
+        (!members.is_empty() && reachable && owned && enough_stay).then_some(rules)
     }
 }
 

@@ -93,6 +93,10 @@ fn a_proposal_with_a_bad_action_is_refused_with_all_reasons_and_nothing_is_appli
         (vec![remove(&a), remove(&b), remove(&c)], &["NoMember", "NodeWithoutOwner"]),
         (vec![Action::RemoveNode(RemoveNode { node: NodeId(1) })], &["NodeCount"]),
         (vec![Action::RemoveNode(RemoveNode { node: NodeId(9) })], &["NoSuchNode"]),
+        (
+            vec![Action::RemoveNode(RemoveNode { node: NodeId(1) }), Action::AddNode(node("vn2", a.id()))],
+            &["TooFewNodesStay"],
+        ),
         (vec![Action::AddNode(node("vn1", a.id()))], &["NameTaken", "NodeTaken", "NodeTaken"]),
         (
             vec![Action::AddNode(NodeEntry { public_key: Blob::default(), ..node("vn2", unknown) })],

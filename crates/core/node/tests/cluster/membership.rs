@@ -198,7 +198,7 @@ fn a_leader_that_members_remove_answers_hands_over_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_node_is_replaced_in_one_decision_and_so_are_all_at_once() {
+fn a_node_is_replaced_in_one_decision_and_so_are_all_in_several() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.run_until_leader();
     let gone = others(&cluster, &[leader])[0];
@@ -211,13 +211,15 @@ fn a_node_is_replaced_in_one_decision_and_so_are_all_at_once() {
     assert_eq!(check(&mut cluster, &now, 1), voters(&now));
 
     let leader = cluster.run_until_one_leads(&now.iter().copied().map(NodeId).collect::<Vec<_>>(), View(0));
-    let mut actions: Vec<_> = now.iter().copied().map(|id| removal(NodeId(id))).collect();
-    for slot in 5..=7 {
-        actions.push(newcomer(&mut cluster, slot));
-        cluster.start(NodeId(slot));
-    }
-    decided(&mut cluster, leader, 1, actions);
+    let adds = (5..=7).map(|slot| newcomer(&mut cluster, slot)).collect();
+    (5..=7).for_each(|slot| cluster.start(NodeId(slot)));
+    decided(&mut cluster, leader, 1, adds);
     (5..=7).for_each(|slot| run_until_voter(&mut cluster, NodeId(slot)));
+    for (number, gone) in [(2, &now[..2]), (3, &now[2..])] {
+        let leader = cluster.run_until_leader();
+        decided(&mut cluster, leader, number, gone.iter().copied().map(|id| removal(NodeId(id))).collect());
+        gone.iter().for_each(|id| run_until_removed(&mut cluster, NodeId(*id)));
+    }
     (1..=4).for_each(|slot| run_until_removed(&mut cluster, NodeId(slot)));
     assert_eq!(check(&mut cluster, &[5, 6, 7], 2), voters(&[5, 6, 7]));
     (1..=4).for_each(|slot| cluster.stop(NodeId(slot)));
@@ -384,7 +386,7 @@ fn a_decision_that_is_truncated_changed_nothing() {
     let rest = others(&cluster, &[leader]);
     let add = newcomer(&mut cluster, 4);
     cluster.start(NodeId(4));
-    propose(&mut cluster, leader, 50, vec![removal(rest[0]), removal(leader), add]);
+    propose(&mut cluster, leader, 50, vec![removal(rest[0]), add]);
     let ballot = founder_of(&cluster).accept_last(&cluster, leader);
     cluster.part(&[leader], &[rest[0], rest[1], NodeId(4)]);
     let entries = cluster.entries(leader);
@@ -401,7 +403,7 @@ fn a_decision_that_is_truncated_changed_nothing() {
     let answer = cluster.govern(next, founder.id(), 52, founder.accept_last(&cluster, next));
     assert!(body(&answer).1.contains("Accepted"));
     run_until_voter(&mut cluster, NodeId(4));
-    let now = [rest[1].0, 4];
+    let now = [leader.0, rest[1].0, 4];
     assert_eq!(check(&mut cluster, &now, 3), voters(&now));
 }
 
@@ -470,6 +472,25 @@ fn nobody_leaves_before_a_newcomer_has_come_without_whom_nothing_would_commit() 
     }
 }
 
+/// Its key is wrong, or its machine is never started.
+#[test]
+fn whatever_newcomers_are_named_members_can_take_it_back() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.run_until_leader();
+    let gone = others(&cluster, &[leader])[0];
+    let adds = [4, 5, 6].map(|slot| newcomer(&mut cluster, slot));
+    decided(&mut cluster, leader, 0, adds.into_iter().chain([removal(gone)]).collect());
+    run_until_removed(&mut cluster, gone);
+    cluster.write(leader, 1, put(1, "while nobody has come")).unwrap();
+    let add = newcomer(&mut cluster, 7);
+    cluster.start(NodeId(7));
+    decided(&mut cluster, leader, 1, [4, 5].map(|slot| removal(NodeId(slot))).into_iter().chain([add]).collect());
+    decided(&mut cluster, leader, 2, vec![removal(NodeId(6))]);
+    run_until_voter(&mut cluster, NodeId(7));
+    let now: Vec<_> = [1, 2, 3, 7].into_iter().filter(|id| NodeId(*id) != gone).collect();
+    assert_eq!(check(&mut cluster, &now, 2), voters(&now));
+}
+
 /// While it is down, members replace all others, one after the other: none of those whom it knows is there any more.
 #[test]
 fn a_node_that_was_down_while_all_others_were_replaced_comes_back() {
@@ -521,14 +542,15 @@ fn a_slot_whose_key_is_replaced_goes_on_with_the_new_one_and_refuses_the_old() {
 }
 
 #[test]
-fn a_network_of_one_node_moves_to_another_one() {
+fn a_network_of_one_node_moves_to_another_one_in_two_decisions() {
     let mut cluster = Cluster::new(1);
     let leader = cluster.run_until_leader();
     cluster.write(leader, 1, put(1, "kept")).unwrap();
     let add = newcomer(&mut cluster, 2);
     cluster.start(NodeId(2));
-    decided(&mut cluster, leader, 0, vec![removal(leader), add]);
+    decided(&mut cluster, leader, 0, vec![add]);
     run_until_voter(&mut cluster, NodeId(2));
+    decided(&mut cluster, leader, 1, vec![removal(leader)]);
     run_until_removed(&mut cluster, leader);
     cluster.stop(leader);
     assert_eq!(check(&mut cluster, &[2], 2), voters(&[2]));
