@@ -172,8 +172,12 @@ impl Node {
 
     /// Whether members have removed `node`, and consensus has left it out as well.
     fn has_left(&self, node: NodeId) -> bool {
-        let Engine::Running(consensus) = &self.engine else { return false };
-        self.was_removed(node) && consensus.participants().all(|participant| participant != node)
+        self.was_removed(node)
+            && match &self.engine {
+                Engine::Idle => false,
+                Engine::Resuming { resuming, .. } => resuming.circle().nodes().all(|known| known != node),
+                Engine::Running(consensus) => consensus.participants().all(|participant| participant != node),
+            }
     }
 
     /// Tells a node that was removed that it was, if it does not know; whether it was.
