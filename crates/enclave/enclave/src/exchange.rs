@@ -16,6 +16,7 @@ use synod_node::{Answer, ClientRequest, Query, QueryAnswer, Refusal, Status};
 use synod_types::{ActorId, AdapterId, RequestId, Seqno, TxId};
 use synod_worker::{ActorFacts, ActorKind, ContentType, Frontend, Method, Plan, Reply, Request, Then};
 
+use crate::bodies::Room;
 use crate::governance::asked::Asked;
 use crate::governance::route::GovRoute;
 use crate::governance::watch::Watch;
@@ -44,6 +45,8 @@ pub struct Arrived<'a> {
     pub own_id: RequestId,
     /// The body.
     pub body: &'a [u8],
+    /// The room that it takes, if it is large.
+    pub room: Option<&'a Arc<Room>>,
 }
 
 /// What to do next for a request.
@@ -199,9 +202,10 @@ impl Exchange {
             return self.planned(service, plan);
         }
         self.stage = Stage::Plan;
-        let service = Arc::clone(service);
+        let (service, room) = (Arc::clone(service), arrived.room.cloned());
         let (path, query, body) = (path.to_owned(), query.to_owned(), Bytes::copy_from_slice(arrived.body));
         Step::PoolPlan(Box::new(move || {
+            let _room = room;
             Event::Planned(plan(
                 &service,
                 adapter,
@@ -241,7 +245,13 @@ impl Exchange {
                 self.adapter = AdapterId::GOVERNANCE;
                 return self.submit(service, vec![Bytes::copy_from_slice(arrived.body)], Then::Reply);
             }
-            GovRoute::DryRun => Asked::DryRun(Bytes::copy_from_slice(arrived.body)),
+            GovRoute::DryRun => {
+                let take = || service.room_to_wait(arrived.purpose, arrived.actor, arrived.body.len());
+                match arrived.room.map_or_else(take, |room| Ok(Arc::clone(room))) {
+                    Ok(room) => Asked::DryRun(Bytes::copy_from_slice(arrived.body), room),
+                    Err(failure) => return fail(service, failure),
+                }
+            }
             GovRoute::Constitution => Asked::Constitution,
             GovRoute::Proposals(listed) => Asked::Proposals(listed),
             GovRoute::Proposal(id) => Asked::Proposal(id),

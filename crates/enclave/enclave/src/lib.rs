@@ -13,6 +13,7 @@
 //! messages. The host learns sizes and times of what crosses, which DISCLOSURE.md lists.
 
 mod actors;
+mod bodies;
 mod clock;
 mod dial;
 mod door;

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use synod_governance::Tables;
 use synod_node::government::kind;
 use synod_node::{Event as NodeEvent, Governed, Query, QueryAnswer, Refusal};
-use synod_types::{Seqno, TxId};
+use synod_types::{ActorId, Seqno, TxId, limits};
 use synod_worker::{ActorFacts, Committed, Reader};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actors::Actors;
+use crate::bodies::{Bodies, Room};
 use crate::clock::Clock;
 use crate::governance::Governance;
 use crate::government::{Governing, Government};
@@ -44,10 +44,10 @@ pub struct Service {
     pub views: Views,
     /// Figures.
     pub metrics: Metrics,
-    /// Room for large bodies that are on their way in, in KiB.
-    application_bodies: Arc<Semaphore>,
+    /// Room for large bodies that are on their way in or wait for a thread.
+    application_bodies: Arc<Bodies>,
     /// The same, of sessions for governance.
-    governance_bodies: Arc<Semaphore>,
+    governance_bodies: Arc<Bodies>,
     /// Threads for what may take long.
     pub pools: Pools,
     read_indexes: Mutex<ReadIndexes>,
@@ -76,8 +76,8 @@ impl Service {
             waits: Waits::default(),
             views: Views::default(),
             metrics: Metrics::default(),
-            application_bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX >> 10)),
-            governance_bodies: Arc::new(Semaphore::new(GOVERNANCE_BODIES_BYTES_MAX >> 10)),
+            application_bodies: Bodies::new(BODIES_BYTES_MAX, BODIES_BYTES_MAX),
+            governance_bodies: Bodies::new(GOVERNANCE_BODIES_BYTES_MAX, GOVERNANCE_BODIES_BYTES_PER_ACTOR_MAX),
             pools,
             read_indexes: Mutex::default(),
         }
@@ -125,17 +125,20 @@ impl Service {
     ///
     /// # Errors
     /// If there is no room: answer, then close.
-    pub fn room(&self, purpose: Purpose, size: usize) -> Result<Option<OwnedSemaphorePermit>, Failure> {
-        if size <= BODY_BYTES_SMALL {
-            return Ok(None);
-        }
-        let permits = u32::try_from(size >> 10).unwrap_or(u32::MAX);
+    pub fn room(&self, purpose: Purpose, actor: ActorId, size: usize) -> Result<Option<Arc<Room>>, Failure> {
+        if size <= BODY_BYTES_SMALL { Ok(None) } else { self.room_to_wait(purpose, actor, size).map(Some) }
+    }
+
+    /// Takes room for a body of any size that is to wait for a thread.
+    ///
+    /// # Errors
+    /// If there is no room.
+    pub fn room_to_wait(&self, purpose: Purpose, actor: ActorId, size: usize) -> Result<Arc<Room>, Failure> {
         let bodies = match purpose {
             Purpose::Applications => &self.application_bodies,
             Purpose::Governance => &self.governance_bodies,
         };
-        let permit = Arc::clone(bodies).try_acquire_many_owned(permits);
-        permit.map(Some).map_err(|_| Failure::from(Refusal::TooManyPending))
+        bodies.take(actor, size).map(Arc::new).ok_or_else(|| Failure::from(Refusal::TooManyPending))
     }
 
     /// Asks from which transaction on a read is linearizable, if it began now.
@@ -184,9 +187,12 @@ impl Drop for Waiting<'_> {
 /// How many bytes of large bodies may be on their way in at once, over all connections for applications.
 const BODIES_BYTES_MAX: usize = 512 << 20;
 
-/// How many bytes of large bodies may be on their way in at once, over all connections for governance: sixteen of the
-/// largest. A ballot takes none of it.
-const GOVERNANCE_BODIES_BYTES_MAX: usize = 128 << 20;
+/// How many bytes of large bodies may be on their way in or wait at once, over all connections for governance: the shares of
+/// sixteen actors. A ballot takes none of it.
+const GOVERNANCE_BODIES_BYTES_MAX: usize = 16 * GOVERNANCE_BODIES_BYTES_PER_ACTOR_MAX;
+
+/// How many of these bytes may be one actor's: two of the largest.
+const GOVERNANCE_BODIES_BYTES_PER_ACTOR_MAX: usize = 2 * limits::REQUEST_BODY_BYTES_MAX;
 
 /// Bodies up to this size are not counted: a connection may hold so much anyway.
 const BODY_BYTES_SMALL: usize = 64 << 10;

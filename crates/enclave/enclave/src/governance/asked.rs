@@ -1,5 +1,7 @@
 //! Answers about governance, made of the committed tables.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_governance::bounded::List;
@@ -12,6 +14,7 @@ use synod_types::{ActorId, TxId};
 use synod_worker::Reply;
 
 use super::route::Listed;
+use crate::bodies::Room;
 use crate::government::Governing;
 use crate::http::error::Failure;
 use crate::service::Service;
@@ -26,8 +29,8 @@ pub enum Asked {
     Proposal(ProposalId),
     /// A member's standing rules; of the one who asks if it is `None`.
     Rules(Option<ActorId>),
-    /// What actions would change: JSON with a list `actions`.
-    DryRun(Bytes),
+    /// What actions would change: JSON with a list `actions`, and the room that it takes.
+    DryRun(Bytes, Arc<Room>),
 }
 
 impl Asked {
@@ -64,7 +67,7 @@ impl Asked {
                 None => governance_refusal(&Refused::NoSuchProposal { id: *id }),
             },
             Self::Rules(member) => json(&view::rules(tables, &as_of, member.as_ref().unwrap_or(reader))?),
-            Self::DryRun(body) => {
+            Self::DryRun(body, _) => {
                 let actions = match serde_json::from_slice::<Actions>(body) {
                     Ok(Actions { actions }) if actions.is_empty() => {
                         return Ok(governance_refusal(&Refused::NoActions));

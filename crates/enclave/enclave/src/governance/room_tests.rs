@@ -5,8 +5,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::testing::{Parliament, bytes};
 use crate::door::Protocol;
+use crate::exchange::{Arrived, Exchange, Step};
+use crate::http::head::Wishes;
 use crate::purpose::Purpose;
-use crate::testing::{error_code, settle};
+use crate::testing::{ACTOR, error_code, settle};
 
 /// A session for applications of Papa, which asks for this.
 async fn application(parliament: &Parliament, request: &str) -> tokio::io::DuplexStream {
@@ -30,7 +32,7 @@ async fn a_read_and_a_request_are_served_when_applications_use_up_every_limit_of
     // All room for bodies is taken.
     let service = &world.service;
     let taken: Vec<_> =
-        std::iter::from_fn(|| service.room(Purpose::Applications, REQUEST_BODY_BYTES_MAX).ok()).collect();
+        std::iter::from_fn(|| service.room(Purpose::Applications, ACTOR, REQUEST_BODY_BYTES_MAX).ok()).collect();
     assert!(!taken.is_empty());
     let large = format!("PUT /app/box/a HTTP/1.1\r\nhost: a\r\ncontent-length: {REQUEST_BODY_BYTES_MAX}\r\n\r\n");
     let mut refused = application(&parliament, &large).await;
@@ -86,4 +88,56 @@ async fn the_constitution_is_written_out_once_for_all_who_ask() {
     assert!(kept(&parliament).is_none(), "it names the transaction as of which it holds");
     let (_, third) = parliament.get(0, "/gov/constitution").await;
     assert_ne!(first["txid"], third["txid"]);
+}
+
+#[tokio::test]
+async fn an_actor_that_sends_heads_and_no_bodies_takes_its_own_share_of_the_room_only() {
+    let parliament = Parliament::new();
+    let head = format!("POST /gov/requests HTTP/1.1\r\nhost: a\r\ncontent-length: {REQUEST_BODY_BYTES_MAX}\r\n\r\n");
+    let mut held = Vec::new();
+    // Papa holds what it may; what comes above that is refused.
+    let refused = loop {
+        let (mut far, _task) = parliament.connect(3, Protocol::Http1, 1 << 16);
+        far.write_all(head.as_bytes()).await.unwrap();
+        settle().await;
+        let mut answer = [0; 16];
+        if let std::task::Poll::Ready(size) = once(far.read(&mut answer)) {
+            break answer[..size.unwrap()].to_vec();
+        }
+        held.push(far);
+        assert!(held.len() < 16, "one actor may hold all");
+    };
+    assert!(refused.starts_with(b"HTTP/1.1 503"));
+    let (mut far, _task) = parliament.connect(0, Protocol::Http1, 1 << 16);
+    far.write_all(head.as_bytes()).await.unwrap();
+    settle().await;
+    assert!(once(far.read(&mut [0; 16])).is_pending(), "a member's body is waited for");
+}
+
+/// What comes of `future` if it is asked once.
+fn once<T>(future: impl Future<Output = T>) -> std::task::Poll<T> {
+    std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+}
+
+#[tokio::test]
+async fn a_body_keeps_its_room_until_its_job_is_done() {
+    let parliament = Parliament::new();
+    let service = &parliament.world.service;
+    let room = || service.room_to_wait(Purpose::Governance, parliament.orgs[3].id, 2 * REQUEST_BODY_BYTES_MAX);
+    let actor = parliament.orgs[3].id;
+    let arrived = Arrived {
+        actor,
+        purpose: Purpose::Governance,
+        method: synod_worker::Method::Post,
+        target: "/gov/dry-run",
+        wishes: Wishes::default(),
+        own_id: synod_types::RequestId::default(),
+        body: br#"{"actions":[]}"#,
+        room: None,
+    };
+    let (_exchange, step) = Exchange::begin(service, &arrived);
+    let Step::PoolRead(job) = step else { panic!("a dry run takes a thread") };
+    assert!(room().is_err(), "the body waits");
+    job();
+    assert!(room().is_ok());
 }

@@ -29,6 +29,7 @@ use super::error::Failure;
 use super::events;
 use super::head::{HEAD_BYTES_MAX, REQUEST_TIME_MAX, Wishes, body_too_large, method, too_slow};
 use super::response::{Response, mime};
+use crate::bodies::Room;
 use crate::exchange::{Arrived, Exchange, Step};
 use crate::governance::watch::Watch;
 use crate::ids::RequestIds;
@@ -123,7 +124,7 @@ enum Answer {
 struct Body {
     bytes: BytesMut,
     /// Of the node's room, if it is large.
-    node_room: Option<OwnedSemaphorePermit>,
+    node_room: Option<Arc<Room>>,
     /// Of the connection's room.
     room: Option<OwnedSemaphorePermit>,
 }
@@ -160,7 +161,7 @@ impl Stream {
         let _place = place(&self.shared.streams).await;
         let received = timeout(REQUEST_TIME_MAX, self.receive(request)).await.unwrap_or_else(|_| Err(too_slow()));
         match received {
-            Ok(Some((head, body))) => self.exchange(&head, &body.bytes).await,
+            Ok(Some((head, body))) => self.exchange(&head, &body).await,
             Ok(None) => None,
             Err(failure) => {
                 self.shared.service.metrics.failures.count();
@@ -196,7 +197,8 @@ impl Stream {
             return Err(body_too_large());
         }
         if body.node_room.is_none() && size > STREAM_WINDOW_BYTES as usize {
-            body.node_room = self.shared.service.room(self.shared.purpose, limits::REQUEST_BODY_BYTES_MAX)?;
+            body.node_room =
+                self.shared.service.room(self.shared.purpose, self.shared.actor, limits::REQUEST_BODY_BYTES_MAX)?;
         }
         let permits = u32::try_from(data.len()).unwrap_or(u32::MAX);
         let more = Arc::clone(&self.shared.bodies).try_acquire_many_owned(permits);
@@ -210,13 +212,22 @@ impl Stream {
     }
 
     /// Takes the request through its steps; nothing if the client took it back meanwhile.
-    async fn exchange(&self, head: &Head, body: &[u8]) -> Option<Answer> {
+    async fn exchange(&self, head: &Head, Body { bytes: body, node_room: room, .. }: &Body) -> Option<Answer> {
         let (shared, service) = (&self.shared, &self.shared.service);
         let postbox = service.office.open();
         let token = postbox.token(0);
         let Head { method, target, wishes } = head;
         let (actor, purpose) = (shared.actor, shared.purpose);
-        let arrived = Arrived { actor, purpose, method: *method, target, wishes: *wishes, own_id: self.own_id, body };
+        let arrived = Arrived {
+            actor,
+            purpose,
+            method: *method,
+            target,
+            wishes: *wishes,
+            own_id: self.own_id,
+            body,
+            room: room.as_ref(),
+        };
         // What it becomes is known only once it has begun, so that a write waits here like a read.
         shared.answers.room().await;
         let (mut exchange, mut step) = Exchange::begin(service, &arrived);

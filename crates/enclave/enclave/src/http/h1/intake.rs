@@ -1,14 +1,15 @@
 //! What a session takes in: bytes, then requests.
 
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
 use synod_types::limits;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{INPUT_BYTES_TYPICAL, Session};
+use crate::bodies::Room;
 use crate::exchange::{Arrived, Exchange};
 use crate::http::chunked::Chunked;
 use crate::http::error::Failure;
@@ -18,13 +19,13 @@ use crate::scratch::read_scratch;
 /// What is being read, and the room that was taken for it.
 pub enum Reading {
     /// A head, or a body with a length: nothing is to be tried before `input` has so many bytes.
-    Whole { needed: usize, _room: Option<OwnedSemaphorePermit> },
+    Whole { needed: usize, room: Option<Arc<Room>> },
     /// A chunked body.
-    Chunked { target: String, facts: Facts, body: Chunked, _room: Option<OwnedSemaphorePermit> },
+    Chunked { target: String, facts: Facts, body: Chunked, room: Option<Arc<Room>> },
 }
 
 impl Reading {
-    pub const START: Self = Self::Whole { needed: 1, _room: None };
+    pub const START: Self = Self::Whole { needed: 1, room: None };
 }
 
 /// Whether requests are taken in.
@@ -105,8 +106,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Reading::Whole { .. } => self.take_whole(input),
             Reading::Chunked { body, .. } => {
                 let Some(body) = body.take(input)? else { return Ok(false) };
-                if let Reading::Chunked { target, facts, .. } = std::mem::replace(&mut self.reading, Reading::START) {
-                    self.request(&target, &facts, None, &body);
+                let reading = std::mem::replace(&mut self.reading, Reading::START);
+                if let Reading::Chunked { target, facts, room, .. } = reading {
+                    self.request(&target, &facts, None, (&body, room.as_ref()));
                 }
                 Ok(true)
             }
@@ -118,12 +120,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         match facts.body {
             Framing::Length(body) if input.len() < size + body => {
                 self.continue_due = facts.expects_continue;
-                self.reading = Reading::Whole { needed: size + body, _room: self.service.room(self.purpose, body)? };
+                let room = match &mut self.reading {
+                    Reading::Whole { room, .. } => room.take(),
+                    Reading::Chunked { .. } => None,
+                };
+                let room = match room {
+                    None => self.service.room(self.purpose, self.actor, body)?,
+                    taken => taken,
+                };
+                self.reading = Reading::Whole { needed: size + body, room };
                 Ok(false)
             }
             Framing::Length(body) => {
-                self.request(target, &facts, refused, &input[size..size + body]);
-                self.reading = Reading::START;
+                let room = match std::mem::replace(&mut self.reading, Reading::START) {
+                    Reading::Whole { room, .. } | Reading::Chunked { room, .. } => room,
+                };
+                self.request(target, &facts, refused, (&input[size..size + body], room.as_ref()));
                 input.advance(size + body);
                 Ok(true)
             }
@@ -131,10 +143,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Framing::Chunked if refused.is_some() => Err(refused.unwrap_or_else(too_slow)),
             Framing::Chunked => {
                 self.continue_due = facts.expects_continue;
-                let (target, _room) =
-                    (target.to_owned(), self.service.room(self.purpose, limits::REQUEST_BODY_BYTES_MAX)?);
+                let room = self.service.room(self.purpose, self.actor, limits::REQUEST_BODY_BYTES_MAX)?;
+                let target = target.to_owned();
                 input.advance(size);
-                self.reading = Reading::Chunked { target, facts, body: Chunked::default(), _room };
+                self.reading = Reading::Chunked { target, facts, body: Chunked::default(), room };
                 Ok(true)
             }
         }
@@ -147,13 +159,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.begin(exchange, step, false, 0);
     }
 
-    fn request(&mut self, target: &str, facts: &Facts, refused: Option<Failure>, body: &[u8]) {
+    fn request(&mut self, target: &str, facts: &Facts, refused: Option<Failure>, body: (&[u8], Option<&Arc<Room>>)) {
+        let (body, room) = body;
         self.continue_due = false;
         let (exchange, step) = match (facts.method, refused) {
             (Some(method), None) => {
                 let (actor, purpose) = (self.actor, self.purpose);
                 let (wishes, own_id) = (facts.wishes, self.ids.next_id());
-                Exchange::begin(&self.service, &Arrived { actor, purpose, method, target, wishes, own_id, body })
+                Exchange::begin(&self.service, &Arrived { actor, purpose, method, target, wishes, own_id, body, room })
             }
             (_, refused) => {
                 Exchange::refused(&self.service, refused.unwrap_or_else(|| malformed("the request has no method")))
