@@ -248,7 +248,7 @@ impl Exchange {
             GovRoute::DryRun => {
                 let take = || service.room_to_wait(arrived.purpose, arrived.actor, arrived.body.len());
                 match arrived.room.map_or_else(take, |room| Ok(Arc::clone(room))) {
-                    Ok(room) => Asked::DryRun(Bytes::copy_from_slice(arrived.body), room),
+                    Ok(room) => Asked::DryRun { body: Bytes::copy_from_slice(arrived.body), _room: room },
                     Err(failure) => return fail(service, failure),
                 }
             }

@@ -30,7 +30,7 @@ pub enum Asked {
     /// A member's standing rules; of the one who asks if it is `None`.
     Rules(Option<ActorId>),
     /// What actions would change: JSON with a list `actions`, and the room that it takes.
-    DryRun(Bytes, Arc<Room>),
+    DryRun { body: Bytes, _room: Arc<Room> },
 }
 
 impl Asked {
@@ -67,7 +67,7 @@ impl Asked {
                 None => governance_refusal(&Refused::NoSuchProposal { id: *id }),
             },
             Self::Rules(member) => json(&view::rules(tables, &as_of, member.as_ref().unwrap_or(reader))?),
-            Self::DryRun(body, _) => {
+            Self::DryRun { body, .. } => {
                 let actions = match serde_json::from_slice::<Actions>(body) {
                     Ok(Actions { actions }) if actions.is_empty() => {
                         return Ok(governance_refusal(&Refused::NoActions));
