@@ -11,7 +11,7 @@ use crate::{ONE, OTHER};
 /// Goes on until a listed node leads; those that were removed follow nobody.
 fn one_that_leads(world: &mut World) -> NodeId {
     world.run_to("a listed node leads", |world| world.leader().is_some_and(|leader| world.listed().contains(&leader)));
-    world.leader().unwrap()
+    world.leader().expect("just waited for")
 }
 
 #[test]
