@@ -119,6 +119,9 @@ mod tests {
 
     use super::*;
 
+    /// How many nodes there were, those that there would be, and whether that may be.
+    type Row = (usize, &'static [(u64, u8)], bool);
+
     /// Nodes by slot and the number of their key.
     fn nodes(keys: &[(u64, u8)]) -> BTreeMap<NodeId, NodeEntry> {
         let node = |key: u8| NodeEntry {
@@ -135,7 +138,7 @@ mod tests {
     #[test]
     fn a_majority_of_the_nodes_stays_under_its_keys() {
         let own: Vec<_> = (1..=9).map(|slot| (u64::from(slot), slot)).collect();
-        let rows: &[(usize, &[(u64, u8)], bool)] = &[
+        let rows: &[Row] = &[
             (1, &[(1, 1), (2, 2), (3, 3)], true),
             (1, &[(2, 2)], false),
             (1, &[(1, 9)], false),

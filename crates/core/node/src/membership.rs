@@ -193,6 +193,8 @@ impl Node {
     /// that nobody could reach, and that knows nothing.
     pub(crate) fn on_changed(&mut self, record: &LogRecord) {
         self.kept.committed = record.index;
+        // What is told to be committed is on this disk: a log that lacks it, or holds another view's, is none of this record.
+        self.kept.synced = self.synced.end();
         let vote = Some(self.seals.seal_vote(&self.kept));
         let (ticket, records) = (self.synced.last_ticket(), Vec::new());
         self.actions.push_back(Action::Append(Append { ticket, truncate_from: None, records, vote }));

@@ -472,6 +472,24 @@ fn nobody_leaves_before_a_newcomer_has_come_without_whom_nothing_would_commit() 
     }
 }
 
+/// What a vote record says of the log is as new as what it says is committed.
+#[test]
+fn a_log_without_a_committed_change_is_older_than_the_vote_record_that_tells_of_it() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.run_until_leader();
+    let [gone, stays] = others(&cluster, &[leader])[..] else { panic!("three nodes") };
+    decided(&mut cluster, leader, 0, vec![removal(gone)]);
+    run_until_removed(&mut cluster, gone);
+    cluster.run_idle();
+    for node in [leader, stays] {
+        let mut image = cluster.image(node);
+        let last = image.log.pop().unwrap();
+        assert_eq!(last.kind, EntryKind::Configuration);
+        let started = cluster.start_from(node, image);
+        assert!(matches!(started, Err(StartError::LogRolledBack { index, .. }) if index == last.index), "{started:?}");
+    }
+}
+
 /// Its key is wrong, or its machine is never started.
 #[test]
 fn whatever_newcomers_are_named_members_can_take_it_back() {
