@@ -66,7 +66,8 @@ impl Watch {
     }
 
     /// The next events, as text; or a comment, so that the connection is known to stand. `None` if there is no going on
-    /// from here: the one who watches has been too slow, or the node stops. Must be waited for up to its end.
+    /// from here: the one who watches has been too slow, the node stops, or has nothing to tell because it does not take
+    /// part any more. Must be waited for up to its end.
     pub async fn next(&mut self) -> Option<Vec<Bytes>> {
         loop {
             // Seen before the log is looked at: what comes later changes the tables once more.
@@ -80,7 +81,8 @@ impl Watch {
                     self.is_live = true;
                     match timeout(SILENCE_MAX, self.tables.changed()).await {
                         Ok(changed) => changed.ok()?,
-                        Err(_) => return Some(vec![Bytes::from_static(COMMENT)]),
+                        Err(_) if self.takes_part().await => return Some(vec![Bytes::from_static(COMMENT)]),
+                        Err(_) => return None,
                     }
                 }
                 After::Older(_) if self.is_live => return None,
@@ -93,6 +95,15 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// Whether the node knows of a leader that knows of it. One that members removed, or that is cut off from the others,
+    /// would be silent for ever, and who watches there would miss what happens.
+    async fn takes_part(&mut self) -> bool {
+        self.service.read_index(self.postbox.token(0));
+        let mut events = Vec::new();
+        let answered = std::future::poll_fn(|cx| self.postbox.poll_take(cx, &mut events));
+        timeout(SILENCE_MAX, answered).await.is_ok() && matches!(events.pop(), Some((_, Event::Answer(Ok(_)))))
     }
 
     fn give(&mut self, frames: Vec<Frame>) -> Vec<Bytes> {

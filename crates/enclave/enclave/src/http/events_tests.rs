@@ -1,6 +1,8 @@
 use h2::client::SendRequest;
 use http::Request;
 use synod_governance::{Action, RemoveActor};
+use synod_node::{Query, QueryAnswer, Refusal};
+use synod_types::{Seqno, TxId, View};
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 
@@ -179,7 +181,32 @@ async fn a_stream_on_which_nothing_happens_says_so_now_and_then() {
     come(&mut far).await;
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(15_001)).await;
+        assert_eq!(come(&mut far).await, "", "it has to be sure of it first");
+        for (token, query) in parliament.world.queries() {
+            assert_eq!(query, Query::ReadIndex);
+            parliament.world.answer(token, Ok(QueryAnswer::ReadIndex(TxId::new(View(2), Seqno(1)))));
+        }
         assert_eq!(come(&mut far).await, ":\n\n");
+    }
+}
+
+/// Once the node has no answer at all, once it was removed.
+#[tokio::test(start_paused = true)]
+async fn the_stream_of_a_node_that_takes_part_no_more_ends() {
+    for answer in [None, Some(Refusal::NodeRemoved)] {
+        let parliament = Parliament::new();
+        let (mut far, task) = watch(&parliament, 1, "", "").await;
+        come(&mut far).await;
+        tokio::time::sleep(Duration::from_millis(15_001)).await;
+        settle().await;
+        for (token, _) in parliament.world.queries() {
+            if let Some(refusal) = answer {
+                parliament.world.answer(token, Err(refusal));
+            }
+        }
+        let mut rest = String::new();
+        far.read_to_string(&mut rest).await.unwrap();
+        assert_eq!((rest.as_str(), task.await.unwrap().is_ok()), ("", true), "{answer:?}");
     }
 }
 
