@@ -81,7 +81,7 @@ struct Work {
     job: Option<Job>,
     event: Option<Event>,
     /// The place among the jobs of its connection.
-    turn: Option<OwnedSemaphorePermit>,
+    turn: Option<Box<dyn Send>>,
 }
 
 impl Pool {
@@ -95,8 +95,9 @@ impl Pool {
     }
 
     /// Runs a `job` of `actor` when a thread is free, and delivers what it makes to `token`. The connection gets
-    /// `turn` back first.
-    pub fn run(&self, actor: ActorId, office: Arc<PostOffice>, token: u64, job: Job, turn: OwnedSemaphorePermit) {
+    /// `turn` back first, unless the caller keeps another hold of it: `T` is what gives it back when it is dropped.
+    pub fn run<T: Send + 'static>(&self, actor: ActorId, office: Arc<PostOffice>, token: u64, job: Job, turn: T) {
+        let turn: Box<dyn Send> = Box::new(turn);
         let work = Work { office, token, job: Some(job), event: Some(Event::Failed), turn: Some(turn) };
         self.0.lock().waiting.push(actor, work);
         self.0.more.notify_one();

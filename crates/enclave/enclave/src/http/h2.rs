@@ -235,6 +235,7 @@ impl Stream {
             let with_node = matches!(step, Step::Submit(_) | Step::Query(_) | Step::ReadIndex);
             self.fate.with_node.store(with_node, Relaxed);
             let mut waiting = None;
+            let mut reading = None;
             match step {
                 Step::Done(response) => return Some(Answer::Whole(response)),
                 Step::Stream(watch) => return Some(Answer::Events(watch)),
@@ -249,9 +250,11 @@ impl Stream {
                     service.pools.plans(purpose).run(actor, Arc::clone(&service.office), token, job, place);
                 }
                 Step::PoolRead(job) => {
-                    let place = place(&shared.reads).await;
+                    let place = Arc::new(place(&shared.reads).await);
                     // Looked at last: while this one waited for its place, others have made answers.
                     shared.answers.room().await;
+                    // Kept until the answer is counted: otherwise others began before it is.
+                    reading = Some(Arc::clone(&place));
                     service.pools.reads(purpose).run(actor, Arc::clone(&service.office), token, job, place);
                 }
             }
@@ -270,7 +273,7 @@ impl Stream {
                     break step;
                 }
             };
-            drop(waiting);
+            drop((waiting, reading));
         }
     }
 }
