@@ -33,7 +33,7 @@ fn committed(sandbox: &Sandbox) -> u64 {
 
 /// Each by a process of its own, which connects, proves its identity, asks for what it must know, signs and submits.
 #[test]
-fn proposals_and_votes_are_answered_within_a_second_while_applications_saturate_the_network() {
+fn half_of_proposals_and_votes_are_answered_within_a_second_while_applications_saturate_the_network() {
     let sandbox = Sandbox::start();
     let mut load = Load::start(&sandbox);
     let before = committed(&sandbox);
