@@ -15,6 +15,7 @@ pub mod chain;
 pub mod cose;
 mod digest;
 pub mod labels;
+pub mod rotated;
 mod seal;
 mod secret;
 mod sign;

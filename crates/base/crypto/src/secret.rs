@@ -4,11 +4,12 @@ use std::fmt;
 
 use aws_lc_rs::rand;
 use synod_types::{Digest, Epoch, NodeId};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::armour;
 use crate::digest::{HmacKey, derive};
 use crate::labels;
+use crate::sign::ServiceKey;
 
 /// The size of a view's salt, in bytes.
 pub const SALT_SIZE: usize = 32;
@@ -77,6 +78,14 @@ impl ApplicationKey {
     /// A value that only this key gives, and that tells nothing about it.
     pub fn check_value(&self) -> Digest {
         Digest(derive(&self.0, labels::CHECK_APPLICATION, &[]))
+    }
+
+    /// The service's key that follows another in `network`, where the log before it has the digest `chain`.
+    ///
+    /// Nodes make it and tell nobody: whoever holds this key and the ledger has it, and nobody else has. The chain
+    /// covers all that came before, so no two places give the same key, and no leader chooses one.
+    pub fn next_service_key(&self, network: Digest, chain: Digest) -> ServiceKey {
+        ServiceKey::from_seed(&Zeroizing::new(derive(&self.0, labels::NEXT_SERVICE, &[&network.0, &chain.0])))
     }
 }
 
@@ -206,6 +215,24 @@ mod tests {
         }
         assert_eq!(SessionKeys::from_pem(&text), Err(SecretRefused));
     }
+
+    /// Computed with Python's hmac package; changing it takes from a network whose service was rotated its key.
+    #[test]
+    fn the_next_service_key_depends_on_session_key_network_and_history() {
+        let next = |key, network, chain| {
+            ApplicationKey::new([key; 32]).next_service_key(Digest([network; 32]), Digest([chain; 32]))
+        };
+        let known = ServiceKey::from_seed(&NEXT_SEED);
+        assert_eq!(next(1, 2, 3).verifying_key(), known.verifying_key());
+        for other in [next(9, 2, 3), next(1, 9, 3), next(1, 2, 9), next(1, 3, 2)] {
+            assert_ne!(other.verifying_key(), known.verifying_key());
+        }
+    }
+
+    const NEXT_SEED: [u8; 32] = [
+        0xe9, 0x01, 0x1f, 0xbb, 0x6d, 0xfb, 0xb4, 0xb1, 0xa5, 0x3e, 0x88, 0xc8, 0x12, 0x1d, 0xc8, 0x48, 0x4e, 0x7a,
+        0xfd, 0x6f, 0x4b, 0x8a, 0x27, 0x3c, 0xd2, 0x6f, 0x56, 0xe2, 0x35, 0xc6, 0x69, 0x31,
+    ];
 
     #[test]
     fn check_values_tell_keys_and_purposes_apart() {

@@ -63,8 +63,8 @@ impl<P: Purpose> SigningKey<P> {
         Self::of_pair(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("the system gives randomness"))
     }
 
-    /// The key that `seed` and the purpose determine: as secret as the seed. For simulations and tests,
-    /// whose digests must not depend on chance.
+    /// The key that `seed` and the purpose determine: as secret as the seed. For keys that several
+    /// must come to alike: see [`crate::ApplicationKey::next_service_key`], and simulations and tests.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         // A candidate that is zero or not below the group's order is skipped; one in 2^32 is.
         (0u8..=u8::MAX)

@@ -48,6 +48,20 @@ pub fn slot_of(certificate: &[u8]) -> Result<NodeId, SlotRefused> {
 /// # Errors
 /// If it does not name one slot, was not issued with that key, or is not valid then.
 pub fn issued_slot(certificate: &[u8], service: &VerifyingKey, at: Option<Time>) -> Result<NodeId, SlotRefused> {
+    endorsed_slot(certificate, &[], service, at)
+}
+
+/// The same if the key that issued the certificate is `service`, or one that `service` endorses in a certificate of
+/// `between`; see [`crate::rotated`].
+///
+/// # Errors
+/// As [`issued_slot`].
+pub fn endorsed_slot(
+    certificate: &[u8],
+    between: &[CertificateDer<'_>],
+    service: &VerifyingKey,
+    at: Option<Time>,
+) -> Result<NodeId, SlotRefused> {
     let slot = slot_of(certificate)?;
     let parsed = parse(certificate)?;
     let seconds = match at {
@@ -65,7 +79,7 @@ pub fn issued_slot(certificate: &[u8], service: &VerifyingKey, at: Option<Time>)
     let entity = EndEntityCert::try_from(&certificate).map_err(refused)?;
     let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
     let (algorithms, usage) = ([webpki::aws_lc_rs::ECDSA_P256_SHA256], webpki::KeyUsage::client_auth());
-    entity.verify_for_usage(&algorithms, &[anchor], &[], time, usage, None, None).map_err(refused)?;
+    entity.verify_for_usage(&algorithms, &[anchor], between, time, usage, None, None).map_err(refused)?;
     Ok(slot)
 }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SignatureAlgorithm,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm,
 };
 use synod_types::{GOVERNANCE_NAME, NodeId, Time};
 
 use crate::certificate::Certificate;
+use crate::digest::sha256;
 use crate::sign::{ActorKey, Purpose, ServiceKey, SigningKey};
 use crate::slot::slot_name;
 use crate::verify::VerifyingKey;
@@ -80,9 +81,9 @@ pub fn issued_actor_certificate(
     signed(&leaf(name, validity), key, &authority(issuer_name, validity), issuer)
 }
 
-const SERVICE_NAME: &str = "Synod service";
+pub(crate) const SERVICE_NAME: &str = "Synod service";
 
-fn authority(name: &str, validity: Validity) -> CertificateParams {
+pub(crate) fn authority(name: &str, validity: Validity) -> CertificateParams {
     let mut params = named(name, validity);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
@@ -118,14 +119,24 @@ fn self_signed<P: Purpose>(params: &CertificateParams, key: &SigningKey<P>) -> C
     own(params.self_signed(&Signer(key)).expect("parameters of ours make a certificate"))
 }
 
-fn signed<P: Purpose>(
+pub(crate) fn signed<P: Purpose>(
     params: &CertificateParams,
     key: &VerifyingKey,
     issuer_params: &CertificateParams,
     issuer: &SigningKey<P>,
 ) -> Certificate {
+    let mut params = params.clone();
+    params.serial_number = Some(serial(issuer.verifying_key(), key));
     let issuer = Issuer::from_params(issuer_params, Signer(issuer));
     own(params.signed_by(&Subject(key), &issuer).expect("parameters of ours make a certificate"))
+}
+
+/// Another for each issuer's key, since the service's keys issue under one name; positive, and at most 20 bytes (RFC
+/// 5280, section 4.1.2.2).
+fn serial(issuer: &VerifyingKey, key: &VerifyingKey) -> SerialNumber {
+    let mut digits = sha256(&[issuer.point(), key.point()]).0;
+    digits[0] = digits[0] & 0x7f | 0x40;
+    SerialNumber::from_slice(&digits[..20])
 }
 
 fn own(made: rcgen::Certificate) -> Certificate {

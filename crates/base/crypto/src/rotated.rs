@@ -1,0 +1,156 @@
+//! Certificates after the service took another key: old keys endorse the one in force, which issues nodes' certificates
+//! anew.
+//!
+//! ```text
+//!  pinned: service (key 0) ---endorses---> service (key 2) ---issues---> node
+//!               |                              ^
+//!               v                              |
+//!  pinned: service (key 1) ---endorses---------+
+//! ```
+//! Earlier keys endorse the key in force itself, so that a path has one intermediate certificate however often the key was
+//! changed, and each endorses the one that followed it, for verifiers that go from one certificate to the next and never
+//! back, such as OpenSSL. An endorsement is a CA certificate whose subject and issuer have the same name: one that RFC
+//! 5280 calls self-issued and knows for just this purpose (section 3.2). It does not count against a path length (section
+//! 4.2.1.9), so that the service's certificates, which allow no CA below them, need not change. Verifiers that count it
+//! all the same, such as webpki, find the paths with one intermediate, and waste no time on longer ones.
+
+use core::net::IpAddr;
+
+use synod_types::{GOVERNANCE_NAME, NodeId, Time};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::FromDer;
+
+use crate::any_key::verify_x509;
+use crate::certificate::Certificate;
+use crate::sign::ServiceKey;
+use crate::verify::VerifyingKey;
+use crate::x509::{NameRefused, SERVICE_NAME, Validity, authority, node_certificate, signed};
+
+/// The certificate with which one key of the service endorses another.
+pub fn endorsement(by: &ServiceKey, key: &VerifyingKey, validity: Validity) -> Certificate {
+    let issuer = authority(SERVICE_NAME, validity);
+    signed(&issuer, key, &issuer, by)
+}
+
+/// Whether the holder of `by` signed the certificate. Dates are not looked at, nor what the certificate may be used for.
+pub fn is_endorsed(certificate: &Certificate, by: &VerifyingKey) -> bool {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate.der()) else { return false };
+    let message = parsed.tbs_certificate.as_ref();
+    verify_x509(&by.to_spki_der(), &parsed.signature_algorithm, message, &parsed.signature_value.data).is_ok()
+}
+
+/// A certificate for the node, names, key and dates of `certificate`, issued by `service`.
+///
+/// # Errors
+/// If the certificate's key or names are not such as the service puts in certificates.
+pub fn reissued(service: &ServiceKey, node: NodeId, certificate: &Certificate) -> Result<Certificate, NameRefused> {
+    let key = certificate.verifying_key().map_err(|_| NameRefused)?;
+    let validity = validity_of(certificate);
+    node_certificate(service, node, &key, &names(certificate), validity)
+}
+
+/// The dates of a certificate.
+pub fn validity_of(certificate: &Certificate) -> Validity {
+    let from = X509Certificate::from_der(certificate.der()).map(|(_, parsed)| parsed.validity().not_before.timestamp());
+    let seconds = u64::try_from(from.unwrap_or(0)).unwrap_or(0);
+    Validity { from: Time(seconds.saturating_mul(1_000_000)), until: certificate.valid_until() }
+}
+
+/// DNS names and addresses, but for the name that every node has.
+fn names(certificate: &Certificate) -> Vec<String> {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate.der()) else { return Vec::new() };
+    let names = parsed.extensions().iter().filter_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+        _ => None,
+    });
+    names.flatten().filter_map(name).filter(|name| name != GOVERNANCE_NAME).collect()
+}
+
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => {
+            let four = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+            let address = four.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
+            address.ok().map(|address| address.to_string())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls_pki_types::CertificateDer;
+
+    use super::*;
+    use crate::chain::ChainRefused;
+    use crate::sign::NodeKey;
+    use crate::slot::{SlotRefused, endorsed_slot};
+    use crate::x509::service_certificate;
+
+    const NOW: Time = Time(1_700_000_000_000_000);
+
+    fn node(service: &ServiceKey) -> Certificate {
+        let names = ["localhost".to_owned(), "10.0.0.7".to_owned(), "::1".to_owned()];
+        let key = NodeKey::from_seed(&[9; 32]);
+        node_certificate(service, NodeId(4), key.verifying_key(), &names, Validity::days(NOW, 10)).unwrap()
+    }
+
+    #[test]
+    fn a_certificate_issued_anew_differs_in_nothing_but_its_issuer() {
+        let (old, new) = (ServiceKey::generate(), ServiceKey::generate());
+        let (before, after) = (node(&old), reissued(&new, NodeId(4), &node(&old)).unwrap());
+        assert_eq!(names(&after), ["localhost", "10.0.0.7", "::1"]);
+        assert_eq!((before.spki_der(), names(&before)), (after.spki_der(), names(&after)));
+        assert_eq!(validity_of(&before), Validity::days(NOW, 10));
+        assert_eq!(validity_of(&before), validity_of(&after));
+        assert_eq!(before.common_name(), after.common_name());
+        assert!(is_endorsed(&before, old.verifying_key()) && !is_endorsed(&after, old.verifying_key()));
+        assert!(is_endorsed(&after, new.verifying_key()));
+        let serial = |certificate: &Certificate| {
+            X509Certificate::from_der(certificate.der()).unwrap().1.tbs_certificate.raw_serial().to_vec()
+        };
+        assert_ne!(serial(&before), serial(&after), "an issuer's name and a serial number tell one certificate");
+    }
+
+    /// As a verifier of paths sees it: whoever knows an earlier key only needs the endorsement, and no other does.
+    #[test]
+    fn a_chain_leads_from_any_endorsing_key_to_the_node_and_from_no_other() {
+        let keys: Vec<_> = (1..=20).map(|seed| ServiceKey::from_seed(&[seed; 32])).collect();
+        let (last, earlier) = keys.split_last().unwrap();
+        let validity = Validity::days(NOW, 10);
+        let between: Vec<CertificateDer<'_>> =
+            earlier.iter().map(|by| endorsement(by, last.verifying_key(), validity).to_pki()).collect();
+        let leaf = node(last);
+        let shown = |between: &[CertificateDer<'_>], service: &ServiceKey| {
+            endorsed_slot(leaf.der(), between, service.verifying_key(), Some(NOW))
+        };
+        for service in &keys {
+            assert_eq!(shown(&between, service), Ok(NodeId(4)));
+        }
+        assert_eq!(shown(&[], last), Ok(NodeId(4)));
+        assert_eq!(shown(&[], &keys[0]), Err(SlotRefused::NotIssued(ChainRefused::Signature)));
+        assert!(shown(&between, &ServiceKey::generate()).is_err());
+        assert!(shown(&between[1..], &keys[0]).is_err());
+        // A node's certificate endorses nothing.
+        let node_key = ServiceKey::from_seed(&[77; 32]);
+        let names = ["localhost".to_owned()];
+        let as_node = node_certificate(&keys[0], NodeId(4), node_key.verifying_key(), &names, validity).unwrap();
+        let below = node(&node_key);
+        assert!(endorsed_slot(below.der(), &[as_node.to_pki()], keys[0].verifying_key(), Some(NOW)).is_err());
+    }
+
+    #[test]
+    fn an_endorsement_carries_the_name_of_the_service_and_its_new_key() {
+        let (old, new) = (ServiceKey::generate(), ServiceKey::generate());
+        let validity = Validity::days(NOW, 10);
+        let (endorsed, own) = (endorsement(&old, new.verifying_key(), validity), service_certificate(&new, validity));
+        assert_eq!(endorsed.spki_der(), own.spki_der());
+        let (_, parsed) = X509Certificate::from_der(endorsed.der()).unwrap();
+        assert_eq!(parsed.subject().as_raw(), parsed.issuer().as_raw());
+        assert!(parsed.is_ca());
+        assert!(is_endorsed(&endorsed, old.verifying_key()) && is_endorsed(&own, new.verifying_key()));
+        assert!(!is_endorsed(&own, old.verifying_key()));
+    }
+}
