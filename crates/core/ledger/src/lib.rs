@@ -44,7 +44,9 @@ pub use header::{BlockHeader, BlockKind};
 pub use leaf::{Leaf, NO_CLAIMS, evidence};
 pub use open::{OpenRefused, Opened, open, open_admin};
 pub use receipt::{Receipt, ReceiptRefused, VerifiedReceipt};
-pub use seal::{BlockTooLarge, Draft, GenesisParts, Moment, Sealed, Sealer, SignerChange, seal_genesis};
+pub use seal::{
+    BlockTooLarge, Draft, GenesisParts, Moment, Sealed, Sealer, ServiceIdentity, SignerChange, seal_genesis,
+};
 pub use signers::{KeyHistory, MaySign, Signers};
 pub use tip::Tip;
 pub use verify::{Failure, FailureReason, LastKnown, Report, TornTail, VerifiedEntry, Verifier};

@@ -1,6 +1,7 @@
 //! Sealing: how a leader makes blocks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use synod_crypto::{
@@ -24,7 +25,8 @@ use crate::tip::Tip;
 pub struct Sealer {
     node: NodeId,
     node_key: NodeKey,
-    service: ServiceIdentity,
+    /// That of the network's beginning.
+    service: Arc<ServiceIdentity>,
     keys: SessionKeys,
     evidence_key: HmacKey,
 }
@@ -53,7 +55,7 @@ impl Sealer {
     /// A sealer for `node`.
     pub fn new(node: NodeId, node_key: NodeKey, service_key: ServiceKey, keys: SessionKeys) -> Self {
         let evidence_key = keys.application.evidence_key();
-        Self { node, node_key, service: ServiceIdentity::new(service_key), keys, evidence_key }
+        Self { node, node_key, service: Arc::new(ServiceIdentity::new(service_key)), keys, evidence_key }
     }
 
     /// The node's id.
@@ -66,9 +68,19 @@ impl Sealer {
         &self.keys
     }
 
-    /// The service's public key.
-    pub const fn service_key(&self) -> &VerifyingKey {
+    /// The service's identity at the network's beginning.
+    pub const fn service(&self) -> &Arc<ServiceIdentity> {
+        &self.service
+    }
+
+    /// The service's public key at the network's beginning.
+    pub fn service_key(&self) -> &VerifyingKey {
         self.service.key.verifying_key()
+    }
+
+    /// The identity that the service takes in the block after `tip`, if it takes a new one there.
+    pub fn next_service(&self, tip: &Tip) -> ServiceIdentity {
+        ServiceIdentity::new(self.keys.application.next_service_key(tip.network, tip.chain))
     }
 
     /// The block that opens `moment.view` with a fresh `salt`.
@@ -76,9 +88,17 @@ impl Sealer {
     /// # Panics
     /// If that view is not after every view opened before: the caller was just elected to it.
     pub fn view_start(&self, tip: &Tip, moment: Moment, salt: [u8; SALT_SIZE]) -> Sealed {
+        self.sign(self.view_start_draft(tip, moment, salt))
+    }
+
+    /// [`Self::view_start`] but for the signatures.
+    ///
+    /// # Panics
+    /// As [`Self::view_start`].
+    pub fn view_start_draft(&self, tip: &Tip, moment: Moment, salt: [u8; SALT_SIZE]) -> Draft {
         assert!(moment.view > tip.open_view, "view {} is opened once, after {}", moment.view, tip.open_view);
         let header = BlockHeader { salt, ..self.header(tip, moment, BlockKind::ViewStart) };
-        self.sign(self.draft(tip, header, None))
+        self.draft(tip, header, None)
     }
 
     /// A block of the transactions in `content`: each call with a write set is one.
@@ -107,6 +127,23 @@ impl Sealer {
         admin: &AdminRecord,
         change: SignerChange,
     ) -> Result<Sealed, BlockTooLarge> {
+        Ok(self.sign(self.governance_draft(tip, moment, admin, change)?))
+    }
+
+    /// [`Self::governance`] but for the signatures.
+    ///
+    /// # Errors
+    /// If the block would be larger than a block may be.
+    ///
+    /// # Panics
+    /// As [`Self::governance`].
+    pub fn governance_draft(
+        &self,
+        tip: &Tip,
+        moment: Moment,
+        admin: &AdminRecord,
+        change: SignerChange,
+    ) -> Result<Draft, BlockTooLarge> {
         assert_eq!(moment.view, tip.open_view, "a leader seals in the view that it opened");
         check_size(None, Some(admin))?;
         let SignerChange { nodes, service } = change;
@@ -118,7 +155,7 @@ impl Sealer {
             admin_is_public: tip.admin_is_public,
         };
         let block = build(self.header(tip, moment, BlockKind::Governance), &parts, &self.keys, &self.evidence_key);
-        Ok(self.sign(Draft { tip: tip.after(&block, Some(&public)), block }))
+        Ok(Draft { tip: tip.after(&block, Some(&public)), block })
     }
 
     /// The header as far as the tip and the moment determine it.
@@ -164,10 +201,15 @@ impl Sealer {
         Ok(self.draft(tip, self.header(tip, moment, BlockKind::Application), Some(content)))
     }
 
-    /// Signs a block: its header as this node, its root as the service.
-    pub fn sign(&self, Draft { mut block, tip }: Draft) -> Sealed {
+    /// Signs a block: its header as this node, its root as the service was at the network's beginning.
+    pub fn sign(&self, draft: Draft) -> Sealed {
+        self.sign_as(&self.service, draft)
+    }
+
+    /// Signs a block: its header as this node, its root as the service is where the block stands.
+    pub fn sign_as(&self, service: &ServiceIdentity, Draft { mut block, tip }: Draft) -> Sealed {
         block.node_signature = self.node_key.sign_labelled(labels::SIGN_HEADER, &block.header.digest().0);
-        block.service_signature = self.service.sign(block.header.root);
+        block.service_signature = service.sign(block.header.root);
         Sealed { block, tip }
     }
 }
@@ -253,14 +295,25 @@ pub fn seal_genesis(
 
 /// The service key with the protected header of its receipts, which is the same for all.
 #[derive(Debug)]
-struct ServiceIdentity {
+pub struct ServiceIdentity {
     key: ServiceKey,
     protected: Vec<u8>,
 }
 
 impl ServiceIdentity {
-    fn new(key: ServiceKey) -> Self {
+    /// The identity of the service that holds `key`.
+    pub fn new(key: ServiceKey) -> Self {
         Self { protected: protected_header(key.verifying_key()), key }
+    }
+
+    /// The key. It signs certificates too.
+    pub const fn key(&self) -> &ServiceKey {
+        &self.key
+    }
+
+    /// Its public part.
+    pub const fn verifying_key(&self) -> &VerifyingKey {
+        self.key.verifying_key()
     }
 
     fn sign(&self, root: Digest) -> Signature {

@@ -93,9 +93,10 @@ impl KeyHistory {
         self.nodes.contains_key(&node)
     }
 
-    /// Notes keys that come into force.
-    pub fn note(&mut self, keys: &NodeKeys) {
-        if !self.services.contains(&keys.service) {
+    /// Notes keys that come into force; whether the service's is one that it had not before.
+    pub fn note(&mut self, keys: &NodeKeys) -> bool {
+        let is_new_service = !self.services.contains(&keys.service);
+        if is_new_service {
             self.services.push(keys.service.clone());
         }
         for (id, key) in &keys.nodes {
@@ -104,6 +105,7 @@ impl KeyHistory {
                 known.push(key.clone());
             }
         }
+        is_new_service
     }
 }
 

@@ -18,6 +18,7 @@ use synod_ledger::{
 };
 use synod_types::{ActorId, AdapterId, Decode, DecodeError, Digest, Encode, NodeId, Time, TxId};
 
+use crate::governing::rotates;
 use crate::government::kind;
 
 /// Re-executes the governance of a ledger, block by block.
@@ -77,6 +78,9 @@ pub enum AuditRefused {
     /// What everyone is told of the nodes is not what the tables say.
     #[error("the node list that the block announces is not the one that was decided")]
     NodesDiffer,
+    /// A new key of the service is announced and nobody decided that, or the other way round.
+    #[error("the block announces a new key of the service without a decision, or keeps the old one against it")]
+    ServiceDiffers,
 }
 
 impl Audit {
@@ -172,9 +176,12 @@ pub fn carry_out_again(
     after.apply(&outcome.writes, header.first_seqno);
     let public = GovernancePublic::from_bytes(&block.public)?;
     let (nodes_before, nodes) = (node_keys(tables)?, node_keys(&after)?);
-    // No action changes the service's key.
-    if public.nodes != (nodes_before != nodes).then_some(nodes) || public.service.is_some() {
+    if public.nodes != (nodes_before != nodes).then_some(nodes) {
         return Err(AuditRefused::NodesDiffer);
+    }
+    // Which key it is, only nodes can tell; verifiers see that the one before signed it.
+    if public.service.is_some() != rotates(tables, &after) {
+        return Err(AuditRefused::ServiceDiffers);
     }
     let audited = Audited {
         txid: TxId::new(header.view, header.first_seqno),

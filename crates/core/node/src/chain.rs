@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use synod_governance::Event;
 use synod_kv::State;
-use synod_ledger::{Content, SealedBlock, Tip};
+use synod_ledger::{Content, SealedBlock, ServiceIdentity, Tip};
 use synod_types::boundary::LogRecord;
 use synod_types::{Digest, LogIndex, View};
 use synod_worker::Apply;
@@ -42,13 +42,15 @@ pub struct Position {
     pub events: Option<Arc<[Event]>>,
     /// The governance tables after the entry.
     pub tables: State,
+    /// The service's identity after the entry: it signs the next block.
+    pub service: Arc<ServiceIdentity>,
     /// The time by which request ids age, from the first entry to this one. See [`ageing`].
     pub age: Duration,
 }
 
 impl Position {
     /// The genesis block, which leaves `tip`; its tables are not read yet.
-    pub fn genesis(tip: Tip, record: LogRecord, block: SealedBlock) -> Self {
+    pub fn genesis(tip: Tip, record: LogRecord, block: SealedBlock, service: Arc<ServiceIdentity>) -> Self {
         Self {
             tip,
             parent_chain: Digest::default(),
@@ -57,22 +59,24 @@ impl Position {
             content: None,
             events: None,
             tables: State::default(),
+            service,
             age: Duration::ZERO,
         }
     }
 
-    /// An entry that leaves `tip`, checked on `parent`, whose governance tables it leaves as they are.
+    /// An entry that leaves `tip`, checked on `parent`, whose governance tables and service it leaves as they are.
     pub fn after(parent: &Self, tip: Tip, record: LogRecord, block: Option<SealedBlock>) -> Self {
         let age = parent.age + ageing(&parent.tip, &tip);
         let block = block.map(Arc::new);
-        let (parent_chain, tables) = (parent.tip.chain, parent.tables.clone());
-        Self { tip, parent_chain, record, block, content: None, events: None, tables, age }
+        let (parent_chain, tables, service) = (parent.tip.chain, parent.tables.clone(), Arc::clone(&parent.service));
+        Self { tip, parent_chain, record, block, content: None, events: None, tables, service, age }
     }
 
     /// The same, with what the governance transaction in its block leaves.
     #[must_use]
     pub fn governed(self, governance: Governance) -> Self {
-        Self { tables: governance.tables, events: Some(governance.events.into()), ..self }
+        let Governance { tables, events, service } = governance;
+        Self { tables, events: Some(events.into()), service: service.unwrap_or(self.service), ..self }
     }
 
     /// Whether this is `record`, checked on `parent`.

@@ -1,9 +1,11 @@
 //! What goes into a node and what comes out.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use synod_kv::State;
+use synod_ledger::ServiceIdentity;
 use synod_types::boundary::{Append, LedgerRange, LogRecord, Restart, Ticket};
 use synod_types::{ActorId, AdapterId, NodeId, RequestId, Time, TxId, Untrusted, View};
 use synod_worker::{Executed, Reply, ToWorker};
@@ -200,6 +202,9 @@ pub enum Action {
     },
     /// This transaction and all before it are committed, and the worker was told.
     Committed(TxId),
+    /// The transaction that was just said to be committed gave the service a new identity. Its request is answered
+    /// afterwards.
+    ServiceRotated(Arc<ServiceIdentity>),
     /// The transaction that was just said to be committed is one of governance. Its request is answered afterwards.
     Governed(Governed),
     /// These nodes, this one among them if it is one, have a part from now on: they are listed, or consensus has not

@@ -8,11 +8,13 @@
 //!
 //! The worker knows nothing of governance; so that its seqnos agree it is given an empty write set for each.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use synod_crypto::VerifyingKey;
 use synod_governance::{Caller, Env, Event, NodeEntry, Outcome, Refused, Request, Role, Status, Tables, execute, view};
 use synod_kv::{State, WriteSet};
-use synod_ledger::{ActorRecord, AdminRecord, CallRecord, Content, RequestRecord, SignerChange};
+use synod_ledger::{ActorRecord, AdminRecord, CallRecord, Content, RequestRecord, ServiceIdentity, SignerChange};
 use synod_types::{AdapterId, Decode, DecodeError, Digest, Encode, NodeId, Time, TxId};
 use synod_worker::{ActorFacts, ActorKind, Apply, Reply, ToWorker};
 
@@ -43,6 +45,8 @@ pub struct Governance {
     pub tables: State,
     /// What it did.
     pub events: Vec<Event>,
+    /// The identity that the service takes, if it takes a new one.
+    pub service: Option<Arc<ServiceIdentity>>,
 }
 
 /// The write set that the worker is given.
@@ -65,7 +69,8 @@ impl Node {
             Err(reply) => return self.answer_reader(waiting, Answer { txid: base, replies: vec![reply] }),
         };
         let tables = after(before, &outcome.writes, &env);
-        let change = signer_change(before, &tables);
+        let service = rotates(before, &tables).then(|| self.seals.next_service(parent));
+        let change = signer_change(before, &tables, service.as_deref());
         let reply = answer(&outcome);
         let key = self.requests.key(request.actor, request.request_id);
         let admin = AdminRecord {
@@ -73,7 +78,7 @@ impl Node {
             detail: record(request, actor, &reply).to_bytes().into(),
         };
         let moment = synod_ledger::Moment { view, time, committed: self.history.committed().seqno };
-        let governance = Governance { tables, events: outcome.events };
+        let governance = Governance { tables, events: outcome.events, service };
         let Ok(block) = self.seals.seal_governance(parent, moment, &admin, change, governance) else {
             return self.respond(waiting, Err(Refusal::TooLarge));
         };
@@ -99,7 +104,9 @@ impl Node {
     /// A block is committed; a governance block's tables are in force for whoever reads, and its events are told.
     pub(crate) fn commit_governed(&mut self, position: &Position) {
         let Some(events) = &position.events else { return };
-        self.seals.note_keys(&position.tip);
+        if self.seals.note_keys(&position.tip) {
+            self.actions.push_back(Action::ServiceRotated(Arc::clone(&position.service)));
+        }
         if !self.government.commit(position.record.index) {
             self.note_governed(position);
             self.government.commit(position.record.index);
@@ -132,8 +139,14 @@ fn after(state: &State, writes: &WriteSet, env: &Env) -> State {
     after
 }
 
-/// Who signs after this transaction, if it changes that.
-fn signer_change(before: &State, after: &State) -> SignerChange {
+/// Whether members asked for a new identity of the service between these tables, once or more often.
+pub fn rotates(before: &State, after: &State) -> bool {
+    let asked = |state| Tables::new(state).service().expect("governance has read and written the tables").rotations;
+    asked(before) != asked(after)
+}
+
+/// Who signs after this transaction, if it changes that; `service` is the service's new identity.
+fn signer_change(before: &State, after: &State, service: Option<&ServiceIdentity>) -> SignerChange {
     let nodes = |state: &State| Tables::new(state).nodes().expect("governance has read and written the tables");
     let (before, after) = (nodes(before), nodes(after));
     let keys = |(id, node): (NodeId, NodeEntry)| {
@@ -142,7 +155,10 @@ fn signer_change(before: &State, after: &State) -> SignerChange {
     };
     let (before, after): (Vec<_>, Vec<_>) =
         (before.into_iter().filter_map(keys).collect(), after.into_iter().filter_map(keys).collect());
-    SignerChange { nodes: (before != after).then(|| after.into_iter().collect()), service: None }
+    SignerChange {
+        nodes: (before != after).then(|| after.into_iter().collect()),
+        service: service.map(|service| service.verifying_key().clone()),
+    }
 }
 
 /// What the ledger keeps of the request.

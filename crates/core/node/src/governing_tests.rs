@@ -1,12 +1,15 @@
 use synod_crypto::x509::{Validity, actor_certificate};
-use synod_crypto::{ActorKey, NodeKey, ServiceKey, SessionKeys};
+use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys};
 use synod_governance::bounded::{Blob, List, Name, Note};
 use synod_governance::entries::CertificateDer;
 use synod_governance::statement::prepare;
-use synod_governance::{Action as Asked, ActionReason, AddActor, Pins, ProposalBody, Reason};
+use synod_governance::{
+    Action as Asked, ActionReason, AddActor, BallotBody, Choice, Pins, ProposalBody, Reason, RotateServiceIdentity,
+};
 use synod_types::{ActorId, Epoch, RequestId, Seqno, View};
 
 use super::*;
+use crate::audit::AuditRefused;
 use crate::genesis::Genesis;
 use crate::sealing::{CheckRefused, Seals};
 
@@ -17,18 +20,25 @@ struct World {
     seals: Seals,
     parent: Position,
     member: ActorId,
+    founder: (ActorKey, Certificate),
     proposal: Bytes,
 }
 
 impl World {
     fn new() -> Self {
+        let certificate = actor_certificate(&ActorKey::from_seed(&[4; 32]), "Shipping Line", VALIDITY);
+        Self::with(Asked::AddParticipant(AddActor {
+            name: Name::new("Shipping Line").unwrap(),
+            certificate: CertificateDer::of(&certificate),
+            pins: Pins::default(),
+        }))
+    }
+
+    fn with(action: Asked) -> Self {
         let (service_key, node_key) = (ServiceKey::from_seed(&[1; 32]), NodeKey::from_seed(&[2; 32]));
         let session_keys = SessionKeys::generate(Epoch(1));
         let key = ActorKey::from_seed(&[3; 32]);
-        let validity = Validity { from: Time(0), until: Time(2 * NOW.0) };
-        let certificate = |key: &ActorKey, name| actor_certificate(key, name, validity);
-        let (founder, line) =
-            (certificate(&key, "Port of Antwerp"), certificate(&ActorKey::from_seed(&[4; 32]), "Shipping Line"));
+        let founder = actor_certificate(&key, "Port of Antwerp", VALIDITY);
         let member = founder.actor_id();
         let mut genesis = Genesis::new("network", Time(1)).unwrap();
         genesis.add_actor(Role::Member, "Port of Antwerp", &founder).unwrap();
@@ -40,12 +50,7 @@ impl World {
         let body = ProposalBody {
             proposer: member,
             nonce: Blob::new(vec![6; 16]).unwrap(),
-            actions: List::new(vec![Asked::AddParticipant(AddActor {
-                name: Name::new("Shipping Line").unwrap(),
-                certificate: CertificateDer::of(&line),
-                pins: Pins::default(),
-            })])
-            .unwrap(),
+            actions: List::new(vec![action]).unwrap(),
             expires: None,
             note: Note::default(),
         };
@@ -56,7 +61,19 @@ impl World {
         let elected = first.tip.after_engine_entry(first.tip.index.next(), View(2)).unwrap();
         let elected = Position::after(&first, elected, record, None);
         let parent = seals.seal_view_start(&elected, moment(), [7; 32]);
-        Self { seals, parent, member, proposal }
+        Self { seals, parent, member, founder: (key, founder), proposal }
+    }
+
+    /// After the proposal, with the ballot that decides it as what is asked for next.
+    fn at_decision(self) -> Self {
+        let parent = self.check(|_, _, _| ()).unwrap();
+        let digest = Tables::new(&parent.tables).proposal(1).unwrap().unwrap().digest;
+        let ballot = BallotBody { proposal: 1, digest, choice: Choice::Accept, counter: 1 };
+        let (key, founder) = &self.founder;
+        let unsigned = prepare(&ballot, parent.tip.network, NOW, vec![founder.der().to_vec()]).unwrap();
+        let signature = key.sign(&unsigned.to_be_signed());
+        let proposal = Request::Vote(Blob::new(unsigned.assemble(&signature.0)).unwrap()).to_bytes().into();
+        Self { parent, proposal, ..self }
     }
 
     /// Checks the block that a leader seals who has `change` what it writes down.
@@ -77,11 +94,13 @@ impl World {
         let mut signers = SignerChange { nodes: None, service: None };
         change(&mut admin, &mut request, &mut signers);
         admin.detail = request.to_bytes().into();
-        let nothing = Governance { tables: State::default(), events: Vec::new() };
+        let nothing = Governance { tables: State::default(), events: Vec::new(), service: None };
         let block = self.seals.seal_governance(&self.parent, moment(), &admin, signers, nothing).unwrap();
         self.seals.check(&block.record, &self.parent)
     }
 }
+
+const VALIDITY: Validity = Validity { from: Time(0), until: Time(2 * NOW.0) };
 
 type Checked = Result<Position, CheckRefused>;
 
@@ -101,7 +120,7 @@ fn a_governance_block_that_says_what_came_of_its_request_leaves_the_tables_and_e
 #[test]
 fn a_governance_block_that_says_that_anything_else_came_of_its_request_is_refused() {
     type Change = fn(&mut AdminRecord, &mut RequestRecord, &mut SignerChange);
-    let changes: [(&str, Change); 7] = [
+    let changes: [(&str, Change); 8] = [
         ("it writes nothing", |admin, _, _| admin.write_set = nothing()),
         ("what it writes is no write set", |admin, _, _| admin.write_set = Bytes::from_static(b"\xff")),
         ("it is another's request", |_, request, _| request.actor.id = ActorId([9; 32])),
@@ -111,11 +130,34 @@ fn a_governance_block_that_says_that_anything_else_came_of_its_request_is_refuse
         ("it changes who signs", |_, _, signers| {
             signers.nodes = Some([(NodeId(2), NodeKey::from_seed(&[9; 32]).verifying_key().clone())].into());
         }),
+        ("it announces another key of the service", |_, _, signers| {
+            signers.service = Some(ServiceKey::from_seed(&[9; 32]).verifying_key().clone());
+        }),
     ];
     let world = World::new();
     for (what, change) in changes {
         let refused = world.check(change).unwrap_err();
         assert!(matches!(refused, CheckRefused::Governance(_)), "{what}: {refused}");
+    }
+}
+
+#[test]
+fn a_decided_rotation_gives_the_service_the_key_that_follows_there_and_no_other() {
+    let rotation = || World::with(Asked::RotateServiceIdentity(RotateServiceIdentity {})).at_decision();
+    let (world, elsewhere) = (rotation(), rotation());
+    let next = world.seals.next_service(&world.parent);
+    let position = world.check(|_, _, signers| signers.service = Some(next.verifying_key().clone())).unwrap();
+    assert_eq!(position.service.verifying_key(), next.verifying_key());
+    assert_eq!(position.tip.signers.keys().service, *next.verifying_key());
+
+    let silent = world.check(|_, _, _| ()).unwrap_err();
+    assert_eq!(silent, CheckRefused::Governance(AuditRefused::ServiceDiffers));
+    // A key that the leader chose, and the key that follows at the same place of another network.
+    let chosen = ServiceKey::from_seed(&[9; 32]).verifying_key().clone();
+    let foreign = elsewhere.seals.next_service(&elsewhere.parent).verifying_key().clone();
+    for other in [chosen, foreign] {
+        let refused = world.check(|_, _, signers| signers.service = Some(other)).unwrap_err();
+        assert_eq!(refused, CheckRefused::ServiceDiffers);
     }
 }
 

@@ -61,6 +61,7 @@ impl fmt::Debug for Action {
             Self::Answer { token, result } => {
                 f.debug_struct("Answer").field("token", token).field("result", result).finish()
             }
+            Self::ServiceRotated(service) => f.debug_tuple("ServiceRotated").field(service.verifying_key()).finish(),
             Self::Governed(governed) => f.debug_tuple("Governed").field(governed).finish(),
             Self::Circle(nodes) => f.debug_tuple("Circle").field(nodes).finish(),
             Self::Committed(txid) => f.debug_tuple("Committed").field(txid).finish(),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use synod_crypto::{NodeKey, SALT_SIZE, SealingKey, ServiceKey, SessionKeys, VerifyingKey};
 use synod_ledger::{
-    AdminRecord, BlockRefused, BlockTooLarge, Content, GenesisPublic, KeyHistory, Moment, OpenRefused, Opened, Receipt,
-    Sealed, SealedBlock, Sealer, SignerChange, Tip, check, check_alone, check_genesis, open,
+    AdminRecord, BlockRefused, BlockTooLarge, Content, Draft, GenesisPublic, KeyHistory, MaySign, Moment, OpenRefused,
+    Opened, Receipt, Sealed, SealedBlock, Sealer, ServiceIdentity, SignerChange, Tip, check, check_alone,
+    check_genesis, open,
 };
 use synod_types::boundary::{EntryKind, LogRecord};
 use synod_types::{ConfigurationChange, Decode, DecodeError, Digest, Encode, NodeId, Seqno, TxId};
@@ -14,7 +15,7 @@ use synod_worker::{Apply, BlockEnv};
 
 use crate::audit::{AuditRefused, carry_out_again};
 use crate::chain::{Position, Readable};
-use crate::governing::{self, Governance};
+use crate::governing::{self, Governance, rotates};
 use crate::probe::{Probe, Stage};
 use crate::vote_record::VoteRecord;
 
@@ -49,6 +50,9 @@ pub enum CheckRefused {
     /// Not what comes of a governance request on the tables before it.
     #[error("the block does not hold what its governance request leads to")]
     Governance(#[from] AuditRefused),
+    /// The service's key after the block is not the one that follows there.
+    #[error("the block announces a key of the service that does not follow there")]
+    ServiceDiffers,
     /// The record says other things of the block than its header.
     #[error("the record and the header of its block differ")]
     RecordDiffers,
@@ -68,8 +72,9 @@ impl Seals {
         let (public, tip) = check_genesis(&block)?;
         let own_key = node_key.verifying_key().clone();
         let sealer = Sealer::new(id, node_key, service_key, session_keys);
+        let service = Arc::clone(sealer.service());
         let seals = Self { sealer, keys: KeyHistory::new(&public.keys), own_key, network: tip.network };
-        let position = Position::genesis(tip, genesis.clone(), block);
+        let position = Position::genesis(tip, genesis.clone(), block, service);
         Ok((seals, public, position))
     }
 
@@ -78,8 +83,8 @@ impl Seals {
         self.sealer.keys()
     }
 
-    /// The service's public key, as this node holds it.
-    pub const fn service_key(&self) -> &VerifyingKey {
+    /// The service's public key at the network's beginning, as this node holds it.
+    pub fn service_key(&self) -> &VerifyingKey {
         self.sealer.service_key()
     }
 
@@ -93,9 +98,19 @@ impl Seals {
         self.keys.had_slot(node)
     }
 
+    /// The identity that the service takes in the block on `parent`, if it takes a new one there.
+    pub fn next_service(&self, parent: &Position) -> Arc<ServiceIdentity> {
+        Arc::new(self.sealer.next_service(&parent.tip))
+    }
+
     /// The block that opens `moment.view`, on `parent`.
     pub fn seal_view_start(&self, parent: &Position, moment: Moment, salt: [u8; SALT_SIZE]) -> Position {
-        position(parent, self.sealer.view_start(&parent.tip, moment, salt))
+        self.signed(parent, self.sealer.view_start_draft(&parent.tip, moment, salt))
+    }
+
+    /// What a draft on `parent` becomes, signed as the service is there.
+    fn signed(&self, parent: &Position, draft: Draft) -> Position {
+        position(parent, self.sealer.sign_as(&parent.service, draft))
     }
 
     /// The block of the transactions in `content`, on `parent`.
@@ -111,9 +126,9 @@ impl Seals {
     ) -> Result<Position, BlockTooLarge> {
         let draft = self.sealer.application_draft(&parent.tip, moment, content)?;
         probe.passed(Stage::Sealed);
-        let sealed = self.sealer.sign(draft);
+        let position = self.signed(parent, draft);
         probe.passed(Stage::Signed);
-        Ok(position(parent, sealed))
+        Ok(position)
     }
 
     /// The block of one governance transaction, on `parent`.
@@ -128,12 +143,13 @@ impl Seals {
         change: SignerChange,
         governance: Governance,
     ) -> Result<Position, BlockTooLarge> {
-        Ok(position(parent, self.sealer.governance(&parent.tip, moment, admin, change)?).governed(governance))
+        let draft = self.sealer.governance_draft(&parent.tip, moment, admin, change)?;
+        Ok(self.signed(parent, draft).governed(governance))
     }
 
-    /// Notes the keys that are in force after a committed block.
-    pub fn note_keys(&mut self, tip: &Tip) {
-        self.keys.note(tip.signers.keys());
+    /// Notes the keys that are in force after a committed block; whether the service's is new.
+    pub fn note_keys(&mut self, tip: &Tip) -> bool {
+        self.keys.note(tip.signers.keys())
     }
 
     /// Checks that `record` continues `parent`, that its signatures are right, that what it holds can be read, and that
@@ -168,7 +184,12 @@ impl Seals {
             (Some(content), _) => (content, None),
             (None, Some(admin)) => {
                 let (audited, tables) = carry_out_again(&parent.tables, block, &admin)?;
-                (governing::content(&admin)?, Some(Governance { tables, events: audited.events }))
+                let service = rotates(&parent.tables, &tables).then(|| self.next_service(parent));
+                let expected = service.as_ref().unwrap_or(&parent.service).verifying_key();
+                if position.tip.signers.keys().service != *expected {
+                    return Err(CheckRefused::ServiceDiffers);
+                }
+                (governing::content(&admin)?, Some(Governance { tables, events: audited.events, service }))
             }
             (None, None) => return Err(CheckRefused::WithoutContent),
         };
@@ -219,12 +240,13 @@ impl Seals {
     }
 
     /// The receipt of transaction `seqno` of a block that the host read back, as bytes to hand out; `None` if it would
-    /// not verify: opening the block proves everything but the signatures.
+    /// not verify under any key that the service had: opening the block proves everything but the signatures.
     pub fn receipt(&self, block: &SealedBlock, opened: &Opened, seqno: Seqno) -> Option<Bytes> {
-        let service = self.sealer.service_key();
-        let receipt = Receipt::build(block, opened, seqno, self.sealer.keys())?.to_cose(service);
-        Receipt::verify(&receipt, service).ok()?;
-        Some(Bytes::from(receipt))
+        let receipt = Receipt::build(block, opened, seqno, self.sealer.keys())?;
+        self.keys.service_keys().find_map(|service| {
+            let receipt = receipt.to_cose(service);
+            Receipt::verify(&receipt, service).ok().map(|_| Bytes::from(receipt))
+        })
     }
 
     /// The vote record as the host may keep it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_crypto::{Certificate, NodeKey, ServiceKey, SessionKeys};
-use synod_ledger::{GenesisPublic, SealedBlock, Tip, check_genesis};
+use synod_ledger::{GenesisPublic, SealedBlock, ServiceIdentity, Tip, check_genesis};
 use synod_node::{Action, Config, Event, GenesisRefused, Node, Start, StartError, Times, adapters_named};
 use synod_types::boundary::{LogRecord, Restart, ToEnclave, ToHost};
 use synod_types::{Decode, NodeId, TxId, Untrusted};
@@ -17,6 +17,7 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::Clock;
+use crate::credentials::Credentials;
 use crate::governance::Governance;
 use crate::governance::log::LOG_BYTES_MAX;
 use crate::government::Governing;
@@ -26,10 +27,11 @@ use crate::manager_port::ManagerPort;
 use crate::nodes::{NodeKeys, Peer};
 use crate::peers::Peers;
 use crate::pool::Pools;
+use crate::rotation::Rotation;
 use crate::service::Service;
 use crate::slot::{self, SlotUnknown};
 use crate::stream::HostSink;
-use crate::tls::{self, Credentials, Dialler, TlsSetupError};
+use crate::tls::{self, Dialler, TlsSetupError};
 use crate::worker;
 
 /// What an enclave is started with.
@@ -144,12 +146,11 @@ impl Enclave {
         E: std::error::Error + Send + Sync + 'static,
     {
         let host: HostSink = Arc::new(to_host);
-        let credentials = Credentials::from_pem(setup.slot_certificate.as_bytes(), setup.slot_key.as_bytes())?;
         let (to_manager, manager_inbox) = channel();
         let manager = ManagerPort::new(to_manager);
         let clock = Clock::start();
         let resumed = resume(setup, &manager, clock)?;
-        let Resumed { node, nodes, own, worker, service } = resumed;
+        let Resumed { node, nodes, own, worker, service, credentials, rotation } = resumed;
 
         let peers = Arc::<Peers>::default();
         let hub = Hub {
@@ -179,7 +180,7 @@ impl Enclave {
         })?;
         let stopper = Stopper(Arc::clone(&host));
         let (host_port, worker) = (Arc::clone(&host), to_worker);
-        let manager = Manager { node, clock, service, host: host_port, peers, nodes, worker, hub: to_hub };
+        let manager = Manager { node, clock, service, host: host_port, peers, nodes, rotation, worker, hub: to_hub };
         spawn("manager", move || {
             let _stopper = stopper;
             let hub = manager.hub.clone();
@@ -213,6 +214,8 @@ struct Resumed {
     nodes: Arc<NodeKeys>,
     worker: Worker,
     service: Arc<Service>,
+    credentials: Credentials,
+    rotation: Rotation,
 }
 
 /// Replays the ledger.
@@ -231,13 +234,17 @@ where
     if let Some(grace) = setup.removed_grace {
         nodes.set_grace(grace);
     }
+    let nodes = Arc::new(nodes);
     let certificate = Certificate::from_pem(&setup.slot_certificate).map_err(not_valid("slot's certificate"))?;
     let id = slot::own_slot(&certificate, node_key.verifying_key(), &public)?;
     let own = slot::peer(id, node_key.verifying_key());
+    let credentials = Credentials::from_pem(setup.slot_certificate.as_bytes(), setup.slot_key.as_bytes())?;
+    let service_key = ServiceKey::from_pem(&setup.service_key).map_err(not_valid("service's key"))?;
+    let first = Arc::new(ServiceIdentity::new(service_key.clone()));
     let config = Config {
         id,
         node_key,
-        service_key: ServiceKey::from_pem(&setup.service_key).map_err(not_valid("service's key"))?,
+        service_key,
         session_keys: SessionKeys::from_pem(&setup.session_keys).map_err(not_valid("file of session keys"))?,
         seed: synod_crypto::random_bytes(),
         times: setup.times,
@@ -248,22 +255,24 @@ where
     let mut worker = Worker::new(&kits);
     let pools = Pools::start().map_err(EnclaveError::Thread)?;
     let governance = Governance::new(tip.network, LOG_BYTES_MAX);
-    let service = Service::new(worker.reader(), clock, manager.clone(), pools, governance);
+    let service = Arc::new(Service::new(worker.reader(), clock, manager.clone(), pools, governance));
+    let (shared_nodes, shared_service) = (Arc::clone(&nodes), Arc::clone(&service));
+    let mut rotation = Rotation::new(id, certificate, first, credentials.clone(), shared_nodes, shared_service);
     let state = start.government().committed().clone();
     nodes.govern(&state);
     service.govern(Governing::new(TxId::new(tip.tx_view, tip.seqno), tip.time, state));
-    replay(&mut start, &mut worker, &service, &nodes);
+    replay(&mut start, &mut worker, &service, &nodes, &mut rotation);
     for record in records {
         start.push(record?)?;
-        replay(&mut start, &mut worker, &service, &nodes);
+        replay(&mut start, &mut worker, &service, &nodes, &mut rotation);
     }
     slot::check_listed(own, &nodes)?;
     let node = start.finish(clock.now(), setup.vote)?;
-    Ok(Resumed { own, node, nodes: Arc::new(nodes), worker, service: Arc::new(service) })
+    Ok(Resumed { own, node, nodes, worker, service, credentials, rotation })
 }
 
 /// Hands on what the worker must know of the records read so far.
-fn replay(start: &mut Start, worker: &mut Worker, service: &Service, nodes: &NodeKeys) {
+fn replay(start: &mut Start, worker: &mut Worker, service: &Service, nodes: &NodeKeys, rotation: &mut Rotation) {
     while let Some(action) = start.poll_action() {
         match action {
             Action::Worker(message) => {
@@ -271,6 +280,7 @@ fn replay(start: &mut Start, worker: &mut Worker, service: &Service, nodes: &Nod
                 let _ = worker.handle(message);
             }
             Action::Committed(txid) => service.views.committed(txid),
+            Action::ServiceRotated(next) => rotation.rotated(next),
             Action::Governed(governed) => {
                 nodes.govern(&governed.state);
                 service.governed(governed);

@@ -144,6 +144,7 @@ impl Exchange {
             }
             Route::Governance(route) => exchange.govern(service, arrived, route),
             Route::Metrics => done(Reply::text(200, service.metrics.text()), None),
+            Route::Service => done(Reply::text(200, service.papers.text()), None),
             Route::Commit => {
                 let txid = service.snapshot().1;
                 done(json(&serde_json::json!({ "committed": txid.to_string() })), Some(txid))

@@ -282,9 +282,9 @@ impl Shared {
 
     /// Who showed these certificates, by the list as it is now.
     pub fn peer(&self, certificates: Option<&[CertificateDer<'_>]>) -> io::Result<Peer> {
-        let certificate = first(certificates)?;
+        let (certificate, between) = split(certificates)?;
         let key = key_id(certificate).map_err(io::Error::other)?;
-        self.hub.nodes.peer(key, certificate, self.hub.clock.now()).map_err(io::Error::other)
+        self.hub.nodes.peer(key, certificate, between, self.hub.clock.now()).map_err(io::Error::other)
     }
 
     /// Carries messages to and from `peer` until the channel ends or the peer is no node any more.
@@ -337,8 +337,11 @@ impl Drop for Guard {
     }
 }
 
-fn first<'c>(certificates: Option<&'c [CertificateDer<'c>]>) -> io::Result<&'c CertificateDer<'c>> {
-    let own = certificates.and_then(|certificates| certificates.first());
+/// The other side's own certificate, and what it showed beside it.
+fn split<'c>(
+    certificates: Option<&'c [CertificateDer<'c>]>,
+) -> io::Result<(&'c CertificateDer<'c>, &'c [CertificateDer<'c>])> {
+    let own = certificates.and_then(|certificates| certificates.split_first());
     own.ok_or_else(|| io::Error::other("the other side showed no certificate"))
 }
 

@@ -15,6 +15,7 @@
 mod actors;
 mod bodies;
 mod clock;
+mod credentials;
 mod dial;
 mod door;
 mod enclave;
@@ -37,6 +38,7 @@ mod nodes;
 mod peers;
 mod pool;
 mod purpose;
+mod rotation;
 mod router;
 mod scratch;
 mod service;

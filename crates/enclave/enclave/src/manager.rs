@@ -16,6 +16,7 @@ use crate::hub::ToHub;
 use crate::manager_port::ToManager;
 use crate::nodes::NodeKeys;
 use crate::peers::Peers;
+use crate::rotation::Rotation;
 use crate::service::Service;
 use crate::stream::HostSink;
 
@@ -33,6 +34,8 @@ pub struct Manager {
     pub peers: Arc<Peers>,
     /// Who is a node.
     pub nodes: Arc<NodeKeys>,
+    /// The service's keys.
+    pub rotation: Rotation,
     /// The worker.
     pub worker: Sender<Vec<ToWorker>>,
     /// The sessions.
@@ -131,6 +134,10 @@ impl Manager {
                 Action::Respond(more) => responses.extend(more),
                 Action::Answer { token, result } => self.to_hub(ToHub::Answer { token, result }),
                 Action::Committed(txid) => self.committed(txid, figures),
+                Action::ServiceRotated(service) => {
+                    tracing::info!(key = %service.verifying_key().digest(), "the service has a new key");
+                    self.rotation.rotated(service);
+                }
                 Action::Governed(governed) => {
                     self.nodes.govern(&governed.state);
                     let (node, txid) = (self.node.status().id, governed.txid);

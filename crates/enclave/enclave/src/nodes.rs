@@ -4,8 +4,8 @@
 //! joined in a transaction that this node can learn only from that leader. So a peer is accepted
 //!
 //! 1. if the list names its key, for that slot, whoever issued its certificate, unless that names another slot;
-//! 2. otherwise if the service issued its certificate, which is valid now, for a slot above all that this node has seen
-//!    in a list (slots are given in order and never twice), and no list named its key before.
+//! 2. otherwise if the service issued its certificate, with whichever key it has had, which is valid now, for a slot above
+//!    all that this node has seen in a list (slots are given in order and never twice), and no list named its key before.
 //!
 //! A peer of the second kind is heard like any other: what it sends is checked, and a block counts only under a key of
 //! the list that is in force where the block stands. What it is told is what any node is told, all of it sealed.
@@ -19,9 +19,11 @@
 //! [`REMOVED_PAUSE`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use synod_crypto::slot::{SlotRefused, issued_slot, slot_of};
+use rustls::pki_types::CertificateDer;
+use synod_crypto::slot::{SlotRefused, endorsed_slot, issued_slot, slot_of};
 use synod_crypto::{VerifyingKey, sha256};
 use synod_governance::{NodeEntry, Tables};
 use synod_kv::State;
@@ -30,10 +32,13 @@ use synod_types::{ActorId, NodeId, Time};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::rotation::BESIDE_MAX;
+
 /// The keys of the nodes. Shared between threads.
 #[derive(Debug)]
 pub struct NodeKeys {
-    service: VerifyingKey,
+    /// The keys that the service has had, the first one first.
+    services: RwLock<Vec<VerifyingKey>>,
     grace: Duration,
     list: watch::Sender<List>,
 }
@@ -107,7 +112,7 @@ pub enum NotANode {
 impl NodeKeys {
     /// The keys of a service of which no list is known yet.
     pub fn new(service: VerifyingKey) -> Self {
-        Self { service, grace: REMOVED_GRACE, list: watch::Sender::default() }
+        Self { services: RwLock::new(vec![service]), grace: REMOVED_GRACE, list: watch::Sender::default() }
     }
 
     /// For how long a node that has no part any more keeps its channels.
@@ -122,6 +127,11 @@ impl NodeKeys {
             list.circle = circle;
             is_new
         });
+    }
+
+    /// The service has another key from now on; what earlier ones issued stays good.
+    pub fn rotated(&self, service: VerifyingKey) {
+        self.services.write().unwrap_or_else(PoisonError::into_inner).push(service);
     }
 
     /// From now on this list is in force, and no other.
@@ -154,11 +164,18 @@ impl NodeKeys {
         self.follow(nodes.into_iter().filter_map(|(id, node)| Some((id, key_digest(&key(&node)?)))));
     }
 
-    /// Who it is that proved to hold the key `key` of `certificate`, if that is a node at `now`.
+    /// Who it is that proved to hold the key `key` of `certificate`, if that is a node at `now`; it showed the
+    /// certificates `between` as well.
     ///
     /// # Errors
     /// Why it is none.
-    pub fn peer(&self, key: ActorId, certificate: &[u8], now: Time) -> Result<Peer, NotANode> {
+    pub fn peer(
+        &self,
+        key: ActorId,
+        certificate: &[u8],
+        between: &[CertificateDer<'_>],
+        now: Time,
+    ) -> Result<Peer, NotANode> {
         let list = self.list.borrow();
         if let Some(node) = list.part_of(key) {
             // It would take what is said to the one slot for something said to the other.
@@ -173,8 +190,18 @@ impl NodeKeys {
             let may_come = is_free && let_in.is_none_or(|at| now.since(at) >= REMOVED_PAUSE);
             return if may_come { Ok(Peer { node: *node, key }) } else { Err(NotANode::Removed) };
         }
-        let node = issued_slot(certificate, &self.service, Some(now))?;
+        let node = self.issued_slot(certificate, between, now)?;
         if list.accepts(Peer { node, key }) { Ok(Peer { node, key }) } else { Err(NotANode::OtherKey { node }) }
+    }
+
+    /// The slot of a certificate that some key of the service issued: one of those that this node knows, or a later one,
+    /// which the first key then endorses.
+    fn issued_slot(&self, own: &[u8], between: &[CertificateDer<'_>], now: Time) -> Result<NodeId, SlotRefused> {
+        let services = self.services.read().unwrap_or_else(PoisonError::into_inner);
+        let issued = services.iter().rev().find_map(|service| issued_slot(own, service, Some(now)).ok());
+        // Whoever shows more only costs time.
+        let between = between.get(..BESIDE_MAX).unwrap_or(between);
+        issued.map_or_else(|| endorsed_slot(own, between, &services[0], Some(now)), Ok)
     }
 
     /// What speaks for `peer`, whose channel begins at `now`.

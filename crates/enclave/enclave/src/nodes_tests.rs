@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use synod_crypto::chain::ChainRefused;
+use synod_crypto::rotated::endorsement;
 use synod_crypto::x509::{Validity, actor_certificate, node_certificate};
 use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey};
 use synod_governance::Role;
@@ -48,7 +49,7 @@ impl World {
     /// Who the node `holder` is with a certificate for `slot`.
     fn peer(&self, slot: u64, holder: u64) -> Result<NodeId, NotANode> {
         let certificate = issue(&self.service, slot, holder);
-        let peer = self.nodes.peer(digest(holder), certificate.der(), NOW)?;
+        let peer = self.nodes.peer(digest(holder), certificate.der(), &[], NOW)?;
         assert_eq!(peer.key, digest(holder));
         Ok(peer.node)
     }
@@ -60,15 +61,40 @@ impl World {
 }
 
 #[test]
+fn a_node_may_show_a_certificate_of_any_key_that_the_service_has_had_or_of_one_that_the_first_endorses() {
+    let world = world(&[1]);
+    let (second, later) = (ServiceKey::from_seed(&[2; 32]), ServiceKey::from_seed(&[3; 32]));
+    let peer = |issuer: &ServiceKey, between: &[CertificateDer<'_>]| {
+        world.nodes.peer(digest(4), issue(issuer, 4, 4).der(), between, NOW).map(|peer| peer.node)
+    };
+    assert!(matches!(peer(&second, &[]), Err(NotANode::Unknown(_))));
+    world.nodes.rotated(second.verifying_key().clone());
+    assert_eq!(peer(&second, &[]), Ok(NodeId(4)));
+    assert_eq!(peer(&world.service, &[]), Ok(NodeId(4)));
+
+    assert!(matches!(peer(&later, &[]), Err(NotANode::Unknown(_))));
+    let validity = Validity::days(NOW, 10);
+    let endorsed = |by: &ServiceKey| endorsement(by, later.verifying_key(), validity).to_pki();
+    let first = endorsed(&world.service);
+    assert_eq!(peer(&later, std::slice::from_ref(&first)), Ok(NodeId(4)));
+    let stranger = endorsed(&ServiceKey::from_seed(&[9; 32]));
+    assert!(matches!(peer(&later, std::slice::from_ref(&stranger)), Err(NotANode::Unknown(_))));
+    // No more are looked at than a node shows.
+    let mut many = vec![stranger; BESIDE_MAX];
+    many.push(first);
+    assert!(matches!(peer(&later, &many), Err(NotANode::Unknown(_))));
+}
+
+#[test]
 fn the_list_says_who_a_listed_node_is_whoever_issued_its_certificate() {
     let world = world(&[1, 2]);
     assert_eq!(world.peer(2, 2), Ok(NodeId(2)));
     let other = NotANode::OtherSlot { list: NodeId(2), certificate: NodeId(7) };
     assert_eq!(world.peer(7, 2), Err(other));
     let unnamed = actor_certificate(&ActorKey::from_seed(&[2; 32]), "of an older version", Validity::days(NOW, 10));
-    assert_eq!(world.nodes.peer(digest(2), unnamed.der(), NOW).unwrap().node, NodeId(2));
+    assert_eq!(world.nodes.peer(digest(2), unnamed.der(), &[], NOW).unwrap().node, NodeId(2));
     let foreign = issue(&ServiceKey::generate(), 2, 2);
-    assert_eq!(world.nodes.peer(digest(2), foreign.der(), NOW).unwrap().node, NodeId(2));
+    assert_eq!(world.nodes.peer(digest(2), foreign.der(), &[], NOW).unwrap().node, NodeId(2));
 }
 
 #[test]
@@ -76,7 +102,7 @@ fn a_node_that_a_newer_list_may_name_shows_a_certificate_of_the_service() {
     let world = world(&[1, 2, 3]);
     assert_eq!(world.peer(4, 4), Ok(NodeId(4)));
     assert_eq!(world.peer(6, 6), Ok(NodeId(6)), "lists that this node has not seen may name several more");
-    let refused = |der: &[u8], at| world.nodes.peer(digest(4), der, at).unwrap_err();
+    let refused = |der: &[u8], at| world.nodes.peer(digest(4), der, &[], at).unwrap_err();
     let foreign = issue(&ServiceKey::generate(), 4, 4);
     let not_issued = |why| NotANode::Unknown(SlotRefused::NotIssued(why));
     assert_eq!(refused(foreign.der(), NOW), not_issued(ChainRefused::Signature));
@@ -108,7 +134,7 @@ fn a_removed_node_is_let_in_once_in_a_while_under_its_own_slot_until_it_is_liste
     for slot in [1, 4] {
         assert_eq!(world.peer(slot, 1), Err(NotANode::Removed));
     }
-    let at = |after| world.nodes.peer(digest(1), b"any", NOW.after(after));
+    let at = |after| world.nodes.peer(digest(1), b"any", &[], NOW.after(after));
     assert_eq!(at(REMOVED_PAUSE - Duration::from_secs(1)), Err(NotANode::Removed));
     assert_eq!(at(REMOVED_PAUSE), Ok(Peer { node: NodeId(1), key: digest(1) }));
     world.follow(&[2]);

@@ -28,6 +28,8 @@ pub enum Route<'a> {
     Commit,
     /// `GET /node/metrics`
     Metrics,
+    /// `GET /node/service`
+    Service,
     /// `GET /node/tx/<txid>`
     Transaction(TxId),
     /// `GET /node/receipt/<txid>`
@@ -56,6 +58,7 @@ pub fn route<'a>(
         "status" => Route::Status,
         "commit" => Route::Commit,
         "metrics" => Route::Metrics,
+        "service" => Route::Service,
         rest => match rest.split_once('/') {
             Some(("tx", txid)) => Route::Transaction(parse_txid(txid)?),
             Some(("receipt", txid)) => Route::Receipt(parse_txid(txid)?),
@@ -77,7 +80,7 @@ fn parse_txid(text: &str) -> Result<TxId, Failure> {
 }
 
 fn no_such_path() -> Failure {
-    let hint = "paths are /app/<adapter>/…, /gov/… and /node/{status,commit,metrics,tx/<txid>,receipt/<txid>}";
+    let hint = "paths are /app/<adapter>/…, /gov/… and /node/{status,commit,metrics,service,tx/<txid>,receipt/<txid>}";
     Failure::new(404, "NoSuchPath", "there is nothing at this path", hint)
 }
 
@@ -101,6 +104,8 @@ mod tests {
         check(Get, "/node/status", Ok(Route::Status));
         check(Get, "/node/commit?now", Ok(Route::Commit));
         check(Get, "/node/metrics", Ok(Route::Metrics));
+        check(Get, "/node/service", Ok(Route::Service));
+        check(Post, "/node/service", Err(405));
         check(Get, "/node/tx/2.14", Ok(Route::Transaction("2.14".parse().unwrap())));
         check(Get, "/node/receipt/2.14", Ok(Route::Receipt("2.14".parse().unwrap())));
         check(Get, "/gov/proposals/7", Ok(Route::Governance(GovRoute::Proposal(7))));

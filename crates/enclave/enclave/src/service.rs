@@ -19,6 +19,7 @@ use crate::manager_port::ManagerPort;
 use crate::metrics::Metrics;
 use crate::pool::Pools;
 use crate::purpose::Purpose;
+use crate::rotation::Papers;
 use crate::views::Views;
 use crate::waits::Waits;
 
@@ -32,6 +33,8 @@ pub struct Service {
     pub government: Government,
     /// The node's time.
     pub clock: Clock,
+    /// What is told of the service's identity.
+    pub papers: Papers,
     /// What is told of governance besides.
     pub governance: Governance,
     /// The node.
@@ -70,6 +73,7 @@ impl Service {
             actors: Actors::default(),
             government: Government::default(),
             clock,
+            papers: Papers::default(),
             governance,
             manager,
             office: Arc::default(),

@@ -7,14 +7,12 @@
 //! Resumption is off on both sides: a resumed session would skip the verifiers (rustls does not call
 //! them again), so that a removed node or a closed question of identity would live on in a ticket.
 
-use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ParsedCertificate};
 use rustls::{
@@ -25,36 +23,8 @@ use synod_crypto::chain::ChainRefused;
 use synod_crypto::slot::SlotRefused;
 use synod_types::{ActorId, NodeId, Time};
 
+use crate::credentials::Credentials;
 use crate::nodes::{NodeKeys, NotANode};
-
-/// A certificate chain, own certificate first, and its key.
-pub struct Credentials {
-    certificates: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-}
-
-impl Credentials {
-    /// Reads certificates and key from PEM.
-    ///
-    /// # Errors
-    /// If there is no certificate or no key in the text.
-    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsSetupError> {
-        let certificates = CertificateDer::pem_slice_iter(certificates)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| TlsSetupError::PemNotValid("certificate"))?;
-        if certificates.is_empty() {
-            return Err(TlsSetupError::PemNotValid("certificate"));
-        }
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsSetupError::PemNotValid("key"))?;
-        Ok(Self { certificates, key })
-    }
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(<redacted>)")
-    }
-}
 
 /// Credentials that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +40,7 @@ pub enum TlsSetupError {
 /// Settings for the door of clients.
 ///
 /// # Errors
-/// If certificate and key do not fit each other.
+/// If TLS 1.3 is not to be had.
 pub fn client_door(credentials: &Credentials) -> Result<Arc<ServerConfig>, TlsSetupError> {
     server(credentials, Arc::new(AnyKey { provider: provider() }), &[b"h2", b"http/1.1"])
 }
@@ -78,7 +48,7 @@ pub fn client_door(credentials: &Credentials) -> Result<Arc<ServerConfig>, TlsSe
 /// Settings for the door of nodes.
 ///
 /// # Errors
-/// If certificate and key do not fit each other.
+/// If TLS 1.3 is not to be had.
 pub fn peer_door(credentials: &Credentials, nodes: Arc<NodeKeys>) -> Result<Arc<ServerConfig>, TlsSetupError> {
     server(credentials, Arc::new(NodeKey { provider: provider(), nodes, only: None }), &[PEER_PROTOCOL])
 }
@@ -93,7 +63,7 @@ impl Dialler {
     /// Settings for dialling with these credentials.
     ///
     /// # Errors
-    /// If certificate and key do not fit each other.
+    /// If TLS 1.3 is not to be had.
     pub fn new(credentials: Credentials, nodes: Arc<NodeKeys>) -> Result<Self, TlsSetupError> {
         let dialler = Self { nodes, credentials };
         dialler.config(NodeId(0))?;
@@ -102,7 +72,7 @@ impl Dialler {
 
     /// Settings for dialling one node, and nobody else.
     pub fn to(&self, node: NodeId) -> Arc<ClientConfig> {
-        Arc::new(self.config(node).expect("the same certificate and key were taken before"))
+        Arc::new(self.config(node).expect("the same settings were taken before"))
     }
 
     fn config(&self, node: NodeId) -> Result<ClientConfig, TlsSetupError> {
@@ -111,7 +81,7 @@ impl Dialler {
             .with_protocol_versions(&[&version::TLS13])?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_client_auth_cert(self.credentials.certificates.clone(), self.credentials.key.clone_key())?;
+            .with_client_cert_resolver(self.credentials.client());
         config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![PEER_PROTOCOL.to_vec()];
         Ok(config)
@@ -126,14 +96,15 @@ fn server(
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&version::TLS13])?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(credentials.certificates.clone(), credentials.key.clone_key())?;
+        .with_cert_resolver(credentials.server());
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(Arc::new(config))
 }
 
-fn provider() -> Arc<CryptoProvider> {
+/// The cryptography of all TLS here.
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
@@ -199,9 +170,14 @@ struct NodeKey {
 }
 
 impl NodeKey {
-    fn verify(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+    fn verify(
+        &self,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
         let now = Time(now.as_secs().saturating_mul(1_000_000));
-        match self.nodes.peer(key_id(certificate)?, certificate, now) {
+        match self.nodes.peer(key_id(certificate)?, certificate, between, now) {
             Ok(peer) if self.only.is_none_or(|only| only == peer.node) => Ok(()),
             Ok(_) => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
             Err(error) => Err(Error::InvalidCertificate(alert(&error))),
@@ -228,10 +204,10 @@ impl ClientCertVerifier for NodeKey {
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.verify(end_entity, now)?;
+        self.verify(end_entity, intermediates, now)?;
         Ok(ClientCertVerified::assertion())
     }
 
@@ -262,12 +238,12 @@ impl ServerCertVerifier for NodeKey {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.verify(end_entity, now)?;
+        self.verify(end_entity, intermediates, now)?;
         Ok(ServerCertVerified::assertion())
     }
 

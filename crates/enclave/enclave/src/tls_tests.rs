@@ -1,15 +1,21 @@
 use std::io;
 
 use rustls::client::ResolvesClientCert;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use rustls::{HandshakeKind, RootCertStore};
+use synod_crypto::rotated::is_endorsed;
 use synod_crypto::x509::{Validity, actor_certificate, node_certificate, service_certificate};
 use synod_crypto::{ActorKey, Certificate, NodeKey as SlotKey, ServiceKey};
+use synod_ledger::ServiceIdentity;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use super::*;
 use crate::nodes::{Peer, Standing};
+use crate::rotation::{ENDORSEMENTS_MAX, Rotation};
+use crate::testing::World;
 
 const VALIDITY: Validity = Validity { from: Time(0), until: Time(4_000_000_000_000_000) };
 
@@ -30,9 +36,7 @@ fn listing(service: &ServiceKey, nodes: &[(NodeId, ActorId)]) -> Arc<NodeKeys> {
 }
 
 fn dial(credentials: &Credentials, nodes: Arc<NodeKeys>, to: NodeId) -> Arc<ClientConfig> {
-    let Credentials { certificates, key } = credentials;
-    let credentials = Credentials { certificates: certificates.clone(), key: key.clone_key() };
-    Dialler::new(credentials, nodes).unwrap().to(to)
+    Dialler::new(credentials.clone(), nodes).unwrap().to(to)
 }
 
 /// An actor with a self-signed certificate.
@@ -242,6 +246,63 @@ async fn bytes_that_are_not_tls_end_the_handshake() {
     }
 }
 
+/// Twice as many keys as endorsements are shown; a session from before any of them goes on.
+#[tokio::test]
+async fn whoever_pinned_the_first_a_late_or_the_last_key_of_the_service_knows_the_node_after_rotations() {
+    let keys: Vec<_> = (0..=2 * ENDORSEMENTS_MAX as u8).map(|seed| ServiceKey::from_seed(&[seed; 32])).collect();
+    let (credentials, id, certificate) = node(&keys[0], 1);
+    let nodes = listing(&keys[0], &[(NodeId(1), id)]);
+    let world = World::new();
+    let identity = |key: &ServiceKey| Arc::new(ServiceIdentity::new(key.clone()));
+    let service = Arc::clone(&world.service);
+    let mut rotation =
+        Rotation::new(NodeId(1), certificate, identity(&keys[0]), credentials.clone(), Arc::clone(&nodes), service);
+    let (actor, actor_key) = actor();
+    let client = |pinned: &ServiceKey| {
+        let chain = vec![actor.to_pki()];
+        Arc::new(client_builder(pinned).with_client_auth_cert(chain, actor_key.clone_key()).unwrap())
+    };
+    let door = client_door(&credentials).unwrap();
+    let (early_near, early_far) = handshake(client(&keys[0]), Arc::clone(&door)).await;
+    let papers = |world: &World| {
+        let text = world.service.papers.text();
+        let certificates = CertificateDer::pem_slice_iter(text.as_bytes());
+        certificates.map(|der| Certificate::from_der(der.unwrap().to_vec()).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(papers(&world).len(), 1);
+    assert_eq!(papers(&world)[0].verifying_key().as_ref(), Ok(keys[0].verifying_key()));
+    keys[1..].iter().for_each(|key| rotation.rotated(identity(key)));
+
+    let last = keys.last().unwrap();
+    for pinned in [&keys[0], &keys[ENDORSEMENTS_MAX + 1], &keys[keys.len() - 2], last] {
+        let (near, far) = handshake(client(pinned), Arc::clone(&door)).await;
+        near.unwrap();
+        far.unwrap();
+    }
+    for unknown in [&keys[1], &ServiceKey::generate()] {
+        let (near, _) = handshake(client(unknown), Arc::clone(&door)).await;
+        assert!(matches!(tls_error(near.unwrap_err()), Error::InvalidCertificate(_)));
+    }
+    let papers = papers(&world);
+    assert_eq!(papers.len(), 1 + ENDORSEMENTS_MAX);
+    assert!(papers.iter().all(|certificate| certificate.verifying_key().as_ref() == Ok(last.verifying_key())));
+    assert!(is_endorsed(&papers[0], last.verifying_key()));
+    assert!(is_endorsed(&papers[1], keys[keys.len() - 2].verifying_key()));
+    assert!(is_endorsed(papers.last().unwrap(), keys[0].verifying_key()));
+
+    // A node that joins knows the first key and no list, and shows what that key issued.
+    let (four, ..) = node(&keys[0], 4);
+    let joining = dial(&four, listing(&keys[0], &[]), NodeId(1));
+    let (near, far) = handshake(joining, peer_door(&credentials, nodes).unwrap()).await;
+    near.unwrap();
+    far.unwrap();
+
+    let (mut near, mut far) = (early_near.unwrap(), early_far.unwrap());
+    far.write_all(b"x").await.unwrap();
+    far.flush().await.unwrap();
+    near.read_exact(&mut [0]).await.unwrap();
+}
+
 #[test]
 fn what_is_not_pem_is_refused() {
     let service = ServiceKey::generate();
@@ -251,10 +312,7 @@ fn what_is_not_pem_is_refused() {
         let result = Credentials::from_pem(certificate.as_bytes(), key.as_bytes());
         assert!(matches!(result, Err(TlsSetupError::PemNotValid(_))));
     }
-    let (_, other) = actor();
-    let foreign = Credentials {
-        certificates: CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().unwrap(),
-        key: other,
-    };
-    assert!(matches!(client_door(&foreign), Err(TlsSetupError::Refused(_))));
+    let other = SlotKey::generate().expose_pem();
+    let foreign = Credentials::from_pem(certificate.as_bytes(), other.as_bytes());
+    assert!(matches!(foreign, Err(TlsSetupError::Refused(_))));
 }

@@ -65,6 +65,7 @@ impl World {
             Action::Committed(txid) => self.through_worker(node, Item::Committed(txid)),
             // All channels stand here, whoever has a part.
             Action::Circle(_) => Ok(()),
+            Action::ServiceRotated(_) => Ok(()),
             Action::Governed(governed) => self.tables_told(node, governed.txid, &governed.state),
             Action::Stop { reason } => self.stopped(node, reason),
         }

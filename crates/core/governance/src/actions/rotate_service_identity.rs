@@ -10,8 +10,8 @@ use crate::reason::Reason;
 use crate::tables::{Read, SERVICE, Tables};
 
 record! {
-    /// Asks for a new key of the service. The tables count how often it was asked for, for the nodes to act on; those of
-    /// this version do not yet.
+    /// Asks for a new key of the service. The tables count how often it was asked for; the nodes make a key where a
+    /// transaction changes the count.
     pub struct RotateServiceIdentity {}
 }
 

@@ -177,9 +177,7 @@ impl Writer<'_> {
             self.key("certificate", &auditor.certificate);
         }
         if constitution.service.rotations > 0 {
-            self.heading(
-                "How often members asked for a new identity of the service (recorded: this version makes none).",
-            );
+            self.heading("How often members asked for a new identity of the service.");
             self.section("service");
             self.key("rotations", &constitution.service.rotations);
         }

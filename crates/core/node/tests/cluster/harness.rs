@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys, x509};
+use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys, VerifyingKey, x509};
 use synod_ledger::Receipt;
 use synod_node::{
     Action, Answer, ClientRequest, Config, Event, Genesis, Governed, Node, Query, QueryAnswer, Refusal, Role, Start,
@@ -59,6 +59,8 @@ pub struct Cluster {
     pub governed: BTreeMap<NodeId, Vec<Governed>>,
     /// Who has a part, as each node told last.
     pub circles: BTreeMap<NodeId, BTreeSet<NodeId>>,
+    /// The keys that each node has told the service got since its last start, its replay included.
+    pub rotated: BTreeMap<NodeId, Vec<VerifyingKey>>,
     answers: BTreeMap<u64, Result<Answer, Refusal>>,
     query_answers: BTreeMap<u64, Result<QueryAnswer, Refusal>>,
     last_token: u64,
@@ -145,6 +147,7 @@ impl Cluster {
             founder: (actor_key, certificate),
             governed: BTreeMap::new(),
             circles: BTreeMap::new(),
+            rotated: BTreeMap::new(),
             answers: BTreeMap::new(),
             query_answers: BTreeMap::new(),
             last_token: 0,
@@ -434,6 +437,11 @@ impl Cluster {
         self.last_token
     }
 
+    /// The service's key at the network's beginning.
+    pub const fn first_service(&self) -> &VerifyingKey {
+        self.service_key.verifying_key()
+    }
+
     pub fn verify_receipt(&self, receipt: &[u8], txid: TxId) {
         let verified = Receipt::verify(receipt, self.service_key.verifying_key()).unwrap();
         assert_eq!(verified.txid, txid);
@@ -511,15 +519,17 @@ impl Cluster {
         for record in records {
             start.push(record)?;
         }
-        let mut told = Vec::new();
+        let (mut told, mut rotated) = (Vec::new(), Vec::new());
         while let Some(action) = start.poll_action() {
             match action {
                 Action::Worker(message) => drop(machine.worker.handle(message)),
                 Action::Governed(governed) => told.push(governed),
+                Action::ServiceRotated(service) => rotated.push(service.verifying_key().clone()),
                 _ => {}
             }
         }
         self.governed.insert(id, told);
+        self.rotated.insert(id, rotated);
         machine.node = Some(start.finish(machine.clock(self.now), machine.vote.clone().map(Untrusted::new))?);
         self.work_off_actions(id);
         for peer in self.nodes().filter(|peer| *peer != id).collect::<Vec<_>>() {
@@ -602,6 +612,9 @@ impl Cluster {
                 Action::Answer { token, result } => drop(self.query_answers.insert(token, result)),
                 Action::Committed(_) => {}
                 Action::Circle(nodes) => drop(self.circles.insert(id, nodes)),
+                Action::ServiceRotated(service) => {
+                    self.rotated.entry(id).or_default().push(service.verifying_key().clone());
+                }
                 Action::Governed(governed) => self.governed.entry(id).or_default().push(governed),
                 Action::Stop { reason } => {
                     self.stops.insert(id, reason);

@@ -11,6 +11,7 @@ mod membership;
 mod organisation;
 mod reads;
 mod restarts;
+mod rotation;
 mod unusable;
 
 use synod_node::{Query, QueryAnswer, Refusal, Role, TxStatus};

@@ -189,7 +189,7 @@ async fn what_does_not_fit_together_is_refused_at_the_start() {
     let foreign = || other.setup(1);
     assert!(matches!(start(&|setup| setup.records.clear()), EnclaveError::NoGenesis));
     assert!(matches!(start(&|setup| setup.slot_key = foreign().slot_key), EnclaveError::SlotUnknown(_)));
-    assert!(matches!(start(&|setup| setup.slot_key = "no key".into()), EnclaveError::Tls(_)));
+    assert!(matches!(start(&|setup| setup.slot_key = "no key".into()), EnclaveError::KeyNotValid { .. }));
     assert!(matches!(start(&|setup| setup.session_keys = foreign().session_keys), EnclaveError::Start(_)));
     assert!(matches!(start(&|setup| setup.service_key = foreign().service_key), EnclaveError::Start(_)));
     assert!(matches!(start(&|setup| setup.service_key.clear()), EnclaveError::KeyNotValid { .. }));
