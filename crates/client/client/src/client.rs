@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustls_pki_types::CertificateDer;
 use serde::Deserialize;
 use synod_types::limits::RETRY_TIME_MAX;
 use synod_types::{NodeId, TxId};
@@ -209,7 +210,7 @@ impl Client {
         let give_up_at = Instant::now() + self.inner.options.retry_for;
         loop {
             let response = self.send(Request::get(format!("/node/tx/{txid}"))).await?;
-            let node = self.nodes()[self.inner.preferred.load(Ordering::Relaxed) % self.nodes().len()].id;
+            let node = self.preferred();
             let what = || response.summary();
             let Answer { status } = serde_json::from_slice(&response.body)
                 .map_err(|_| ClientError::AnswerNotUnderstood { node, what: what() })?;
@@ -229,7 +230,7 @@ impl Client {
         if response.is_success() {
             return Ok(response.body);
         }
-        let node = self.nodes()[self.inner.preferred.load(Ordering::Relaxed) % self.nodes().len()].id;
+        let node = self.preferred();
         let hint = response.error().and_then(|error| error.hint);
         Err(ClientError::Refused { node, status: response.status, message: response.summary(), hint })
     }
@@ -243,6 +244,16 @@ impl Client {
             }
         }
         None
+    }
+
+    /// The node that requests go to first, and that answered the last one.
+    pub(crate) fn preferred(&self) -> NodeId {
+        self.nodes()[self.inner.preferred.load(Ordering::Relaxed) % self.nodes().len()].id
+    }
+
+    /// The service's certificate that this client pins.
+    pub(crate) fn pinned(&self) -> &CertificateDer<'static> {
+        &self.inner.network.service
     }
 
     fn place(&self, node: NodeId) -> Option<usize> {

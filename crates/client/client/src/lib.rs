@@ -34,6 +34,7 @@ mod network;
 mod receipt;
 mod request;
 mod response;
+mod service;
 mod status;
 mod tls;
 
@@ -46,5 +47,6 @@ pub use network::{IdentityFiles, NETWORK_FILE, Network, NetworkFile, NodeEntry, 
 pub use receipt::{ReceiptError, verify_receipt};
 pub use request::{Method, Request, RequestIds};
 pub use response::{ErrorBody, Response};
+pub use service::ServiceInForce;
 pub use status::{NodeStatus, Outcome};
 pub use tls::tls_config;

@@ -1,7 +1,8 @@
 //! TLS 1.3 with certificates on both sides, pinned to one service.
 //!
 //! The server's name is not checked: any node of the service is as good as any other, and a node is
-//! whoever proves possession of a key whose certificate the service's key signed. Resumption is off,
+//! whoever proves possession of a key whose certificate the service's key signed, or a later key of the service
+//! that the pinned one endorses; see [`synod_crypto::rotated`]. Resumption is off,
 //! so every connection proves both identities anew.
 
 use std::sync::Arc;

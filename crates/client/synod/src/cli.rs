@@ -97,11 +97,29 @@ pub enum NodeCommand {
     /// The node may be run at once: it waits until members have accepted the proposal, then catches up and takes part.
     /// The other nodes need not be touched: a node dials those with lower slots.
     Join(NodeJoinArgs),
+    /// Show the service's certificate in force, checked from the pinned one.
+    ///
+    /// Members may have the service take another key (proposal action rotate_service_identity). A client that pins the old
+    /// certificate goes on: nodes show how the old key endorses the new one. But receipts of later transactions are
+    /// verified with the new certificate. Prints it in PEM, followed by those with which earlier keys endorse it; each file
+    /// that is read for the service's certificate may hold all of it. With --json: {"service_digest", "pinned_digest",
+    /// "rotated": true if the two differ, "certificate": PEM, "endorsements": [PEM]}.
+    Service(NodeServiceArgs),
     /// Show every node: role, view, last and committed transaction.
     ///
     /// With --json: {"nodes": [{"id", "url", "pid", "role", "view", "last", "committed", "dir"}]}; a node that
     /// does not answer has null for all but id, url and dir. Exit status 1 if one did not answer.
     Status(NetworkArgs),
+}
+
+/// Where to put the service's certificate.
+#[derive(Debug, Args)]
+pub struct NodeServiceArgs {
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    /// Write the certificate to FILE instead, to pin it: as `service_certificate` in a network file, or with --service.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// How to run a node.

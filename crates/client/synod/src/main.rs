@@ -55,6 +55,7 @@ async fn dispatch(command: Command, json: bool) -> Result<ExitCode, Failure> {
     match command {
         Command::Sandbox(args) => sandbox::sandbox(args, json).await,
         Command::Node(NodeCommand::Status(args)) => command::node::status(args, json).await,
+        Command::Node(NodeCommand::Service(args)) => command::service::service(args, json).await.map(done),
         Command::Gateway(args) => command::gateway::gateway(args, json).await.map(done),
         Command::Log(command) => command::log::log(command, json).await.map(done),
         Command::Receipt(command) => command::receipt::receipt(command, json).await.map(done),

@@ -157,6 +157,7 @@ fn as_json(report: &Report) -> serde_json::Value {
         "ok": true,
         "network": report.network.to_hex(),
         "service_digest": report.service.digest().to_hex(),
+        "service_in_force_digest": report.service_in_force.digest().to_hex(),
         "files": report.files,
         "blocks": report.blocks,
         "transactions": report.transactions,
@@ -172,8 +173,11 @@ fn as_json(report: &Report) -> serde_json::Value {
 
 fn as_text(report: &Report) -> String {
     let known = last_known(report).map_or("none".into(), |txid| txid.to_string());
+    let is_rotated = report.service_in_force != report.service;
+    let now =
+        if is_rotated { format!("  and now           {}\n", report.service_in_force.digest()) } else { String::new() };
     format!(
-        "network               {}\nservice identity      {}\nfiles                 {}\nblocks                {}\n\
+        "network               {}\nservice identity      {}\n{now}files                 {}\nblocks                {}\n\
          transactions          {}\nlast signed           {}\nlast known committed  {known}\nroot                  {}\n",
         report.network,
         report.service.digest(),

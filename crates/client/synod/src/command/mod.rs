@@ -10,3 +10,4 @@ pub mod log;
 pub mod node;
 pub mod receipt;
 pub mod run_node;
+pub mod service;

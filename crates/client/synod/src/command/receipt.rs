@@ -5,8 +5,9 @@ use std::fs;
 use alloy_primitives::hex;
 use rustls_pki_types::CertificateDer;
 use serde_json::json;
-use synod_client::{Client, Network, verify_receipt};
+use synod_client::{Client, Network, ReceiptError, verify_receipt};
 use synod_crypto::Certificate;
+use synod_ledger::ReceiptRefused;
 
 use crate::cli::{ReceiptCommand, ReceiptGetArgs, ReceiptVerifyArgs};
 use crate::failure::{Failure, Hint};
@@ -41,8 +42,7 @@ async fn get(args: ReceiptGetArgs, json: bool) -> Result<(), Failure> {
 fn verify(args: &ReceiptVerifyArgs, json: bool) -> Result<(), Failure> {
     let service = service(args)?;
     let bytes = fs::read(&args.file).hint(format!("check the path {}", args.file.display()))?;
-    let verified = verify_receipt(&unhex(bytes), &CertificateDer::from(service.der()))
-        .hint("the receipt is not of this service, or was altered: do not rely on it")?;
+    let verified = verify_receipt(&unhex(bytes), &CertificateDer::from(service.der())).map_err(refused)?;
     let claims = verified.claims.map(|claims| claims.to_hex());
     if json {
         return output::json(&json!({
@@ -61,6 +61,18 @@ fn verify(args: &ReceiptVerifyArgs, json: bool) -> Result<(), Failure> {
         verified.root,
         service.spki_digest()
     ))
+}
+
+/// Why the receipt proves nothing, and what may help.
+fn refused(error: ReceiptError) -> Failure {
+    let hint = match error {
+        ReceiptError::Receipt(ReceiptRefused::OtherService) => {
+            "if members had the service take another key, name the certificate of the key that signed with --service; \
+             synod node service shows the one in force. Otherwise it is another service's: do not rely on it"
+        }
+        _ => "the receipt is not of this service, or was altered: do not rely on it",
+    };
+    Failure::new(error, hint)
 }
 
 /// The service's certificate: from the file given, or the one that the network file names.
