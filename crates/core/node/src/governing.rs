@@ -24,6 +24,7 @@ use crate::inbox::Waiting;
 use crate::layers::{Done, Layer};
 use crate::node::Node;
 use crate::requests::Known;
+use crate::stay::TooFewAnswer;
 
 /// The request of a governance block in the form of an application's, with one call that writes nothing that the
 /// worker knows.
@@ -71,6 +72,9 @@ impl Node {
         let tables = after(before, &outcome.writes, &env);
         let service = rotates(before, &tables).then(|| self.seals.next_service(parent));
         let change = signer_change(before, &tables, service.as_deref());
+        if let Some(Err(short)) = change.nodes.as_ref().map(|nodes| self.check_stay(now, nodes)) {
+            return self.answer_reader(waiting, Answer { txid: base, replies: vec![too_few(short)] });
+        }
         let reply = answer(&outcome);
         let key = self.requests.key(request.actor, request.request_id);
         let admin = AdminRecord {
@@ -185,6 +189,21 @@ fn answer(outcome: &Outcome) -> Reply {
 
 fn malformed() -> Reply {
     error(400, "MalformedRequest", "this is no governance request", "send what the client library or synod makes")
+}
+
+/// Not 409: once more of them answer, the same ballot is taken.
+fn too_few(TooFewAnswer { stay, there }: TooFewAnswer) -> Reply {
+    let without = "nothing could be committed any more";
+    let message = match stay {
+        0 => format!("none of the nodes that decide now would stay: {without}"),
+        _ => format!("of the {stay} nodes that decide now and would stay, {there} answer as they are: {without}"),
+    };
+    error(
+        503,
+        "TooFewNodesAnswer",
+        &message,
+        "see that a majority of those that stay runs and follows, newcomers too, then send it again",
+    )
 }
 
 /// What a refused request is answered: an error, and all reasons against the actions of a proposal, each by itself.

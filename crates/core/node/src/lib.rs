@@ -47,6 +47,7 @@ mod resume;
 mod room;
 mod sealing;
 mod start;
+mod stay;
 mod steps;
 mod synced;
 mod unheeded;

@@ -11,7 +11,7 @@
 //! nobody and stands for no election, but still answers those who ask for its vote or its word: whoever asks has not
 //! heard that it was left out, and may depend on it until then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,20 +83,26 @@ impl Node {
             return None;
         }
         let listed: BTreeSet<_> = keys.nodes.keys().copied().collect();
-        let of = |peer: PeerProgress| {
-            let is_there =
-                peer.recently_active || self.heard.get(&peer.node).is_some_and(|at| now.since(*at) < HEARD_WITHIN);
-            (peer.node, Presence { is_there, matched: peer.matched })
-        };
         let scene = Scene {
             own: self.id,
             may_lead,
             listed: &listed,
             configuration,
             committed: consensus.committed(),
-            peers: consensus.peers().into_iter().map(of).collect(),
+            peers: self.presences(now),
         };
         scene.next_step()
+    }
+
+    /// What a leader knows of the others that take part.
+    pub(crate) fn presences(&self, now: Time) -> BTreeMap<NodeId, Presence> {
+        let Engine::Running(consensus) = &self.engine else { return BTreeMap::new() };
+        let of = |peer: PeerProgress| {
+            let is_there =
+                peer.recently_active || self.heard.get(&peer.node).is_some_and(|at| now.since(*at) < HEARD_WITHIN);
+            (peer.node, Presence { is_there, matched: peer.matched })
+        };
+        consensus.peers().into_iter().map(of).collect()
     }
 
     /// Hands leadership to the listed voter that is furthest; whether there was any to hand over, and anyone to take it.

@@ -286,8 +286,9 @@ impl World {
                 }
                 asked.answer = Some(answer.clone());
             }
-            // What is asked for is in order; it can only have been done before, or be too new for a leader that was deposed.
-            Ok(answer) if answer.replies.iter().all(|reply| reply.status == 409) => {}
+            // What is asked for is in order; it can only have been done before, be too new for a leader that was deposed,
+            // or have to wait until more nodes answer.
+            Ok(answer) if answer.replies.iter().all(|reply| matches!(reply.status, 409 | 503)) => {}
             Ok(answer) if answer.txid.seqno < self.truth.tables_at() => {}
             Ok(answer) => {
                 let text = answer.replies.iter().map(|reply| String::from_utf8_lossy(&reply.body).into_owned());

@@ -12,6 +12,7 @@ mod organisation;
 mod reads;
 mod restarts;
 mod rotation;
+mod staying;
 mod unusable;
 
 use synod_node::{Query, QueryAnswer, Refusal, Role, TxStatus};

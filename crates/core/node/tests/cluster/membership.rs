@@ -15,7 +15,7 @@ use crate::harness::{Cluster, put};
 use crate::organisation::{body, decide, founder_of, propose};
 
 /// Makes a machine for the next slot, and the action that adds it.
-fn newcomer(cluster: &mut Cluster, slot: u64) -> Action {
+pub fn newcomer(cluster: &mut Cluster, slot: u64) -> Action {
     let key = cluster.add_machine(NodeId(slot));
     Action::AddNode(NodeEntry {
         name: Name::new(format!("newcomer {slot}")).unwrap(),
@@ -31,33 +31,47 @@ fn public(key: &VerifyingKey) -> Blob<{ synod_governance::limits::PUBLIC_KEY_BYT
     Blob::new(key.to_spki_der()).unwrap()
 }
 
-const fn removal(node: NodeId) -> Action {
+pub const fn removal(node: NodeId) -> Action {
     Action::RemoveNode(RemoveNode { node })
 }
 
+/// Gives the machine of `node` another key for its next start, and makes the action that tells so.
+pub fn other_key(cluster: &mut Cluster, node: NodeId) -> Action {
+    let key = cluster.replace_credential(node, 77);
+    Action::ReplaceNode(ReplaceNode {
+        node,
+        name: None,
+        owner: None,
+        public_key: Some(public(&key)),
+        address: None,
+        code: None,
+        platform: None,
+    })
+}
+
 /// Decides at once, under ids that no other decision of the test has.
-fn decided(cluster: &mut Cluster, node: NodeId, number: u8, actions: Vec<Action>) -> Answer {
+pub fn decided(cluster: &mut Cluster, node: NodeId, number: u8, actions: Vec<Action>) -> Answer {
     let answer = decide(cluster, node, (100 + 2 * number, 101 + 2 * number), actions);
     assert!(body(&answer).1.contains("Accepted"), "{answer:?}");
     answer.unwrap()
 }
 
-fn others(cluster: &Cluster, than: &[NodeId]) -> Vec<NodeId> {
+pub fn others(cluster: &Cluster, than: &[NodeId]) -> Vec<NodeId> {
     cluster.nodes().filter(|node| !than.contains(node)).collect()
 }
 
 /// Waits until `node` is one of those who decide.
-fn run_until_voter(cluster: &mut Cluster, node: NodeId) {
+pub fn run_until_voter(cluster: &mut Cluster, node: NodeId) {
     cluster.run_until(|cluster| matches!(cluster.status(node).role, Role::Follower | Role::Leader).then_some(()));
 }
 
-fn run_until_removed(cluster: &mut Cluster, node: NodeId) {
+pub fn run_until_removed(cluster: &mut Cluster, node: NodeId) {
     cluster.run_until(|cluster| (cluster.status(node).role == Role::Removed).then_some(()));
 }
 
 /// Writes, and looks that all of `nodes` have it and the same tables, that an audit comes to the same, and that
 /// consensus followed each change of the node list before anything else was sealed. Returns the configuration.
-fn check(cluster: &mut Cluster, nodes: &[u64], id: u8) -> Configuration {
+pub fn check(cluster: &mut Cluster, nodes: &[u64], id: u8) -> Configuration {
     let nodes: Vec<_> = nodes.iter().copied().map(NodeId).collect();
     let text = format!("written as {id}");
     let leader = cluster.run_until_one_leads(&nodes, View(0));
@@ -100,7 +114,7 @@ fn check(cluster: &mut Cluster, nodes: &[u64], id: u8) -> Configuration {
     configuration
 }
 
-fn voters(ids: &[u64]) -> Configuration {
+pub fn voters(ids: &[u64]) -> Configuration {
     Configuration::of(ids.iter().copied().map(NodeId))
 }
 
@@ -439,39 +453,6 @@ fn every_node_may_be_restarted_at_any_entry_of_a_change_and_all_at_once_after_it
     }
 }
 
-/// A majority of the nodes before is there, and one of those after; not one of those that would be left in between.
-#[test]
-fn nobody_leaves_before_a_newcomer_has_come_without_whom_nothing_would_commit() {
-    for (gone, comes_late) in [(0, false), (0, true), (1, false), (1, true)] {
-        let mut cluster = Cluster::new(3);
-        let leader = cluster.run_until_leader();
-        let [other, dead] = others(&cluster, &[leader])[..] else { panic!("three nodes") };
-        let (gone, stays) = if gone == 0 { (leader, other) } else { (other, leader) };
-        cluster.stop(dead);
-        // Whoever is silent for so long counts as gone.
-        cluster.run_for(std::time::Duration::from_secs(3));
-        let add = newcomer(&mut cluster, 4);
-        if !comes_late {
-            cluster.start(NodeId(4));
-        }
-        decided(&mut cluster, leader, 0, vec![removal(gone), add]);
-        if comes_late {
-            cluster.run_for(std::time::Duration::from_secs(60));
-            assert_eq!(cluster.circles[&stays], [1, 2, 3, 4].map(NodeId).into(), "all have a part until it comes");
-            cluster.start(NodeId(4));
-        }
-        run_until_voter(&mut cluster, NodeId(4));
-        run_until_removed(&mut cluster, gone);
-        let leader = cluster.run_until_one_leads(&[stays, NodeId(4)], View(0));
-        cluster.write(leader, 1, put(1, "without the third")).unwrap();
-        cluster.start(dead);
-        cluster.run_idle();
-        let now = [stays.0, dead.0, 4];
-        assert_eq!(check(&mut cluster, &now, 2), voters(&now));
-        assert_eq!(cluster.circles[&stays], now.map(NodeId).into());
-    }
-}
-
 /// What a vote record says of the log is as new as what it says is committed.
 #[test]
 fn a_log_without_a_committed_change_is_older_than_the_vote_record_that_tells_of_it() {
@@ -539,17 +520,8 @@ fn a_node_that_was_down_while_all_others_were_replaced_comes_back() {
 fn a_slot_whose_key_is_replaced_goes_on_with_the_new_one_and_refuses_the_old() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.run_until_leader();
-    let key = cluster.replace_credential(leader, 77);
-    let action = ReplaceNode {
-        node: leader,
-        name: None,
-        owner: None,
-        public_key: Some(public(&key)),
-        address: None,
-        code: None,
-        platform: None,
-    };
-    decided(&mut cluster, leader, 0, vec![Action::ReplaceNode(action)]);
+    let action = other_key(&mut cluster, leader);
+    decided(&mut cluster, leader, 0, vec![action]);
     cluster.run_until_down(leader);
     assert_eq!(cluster.stop_reason(leader), Some(StopReason::CredentialReplaced { node: leader }));
     cluster.start(leader);
