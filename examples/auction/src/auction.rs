@@ -22,6 +22,10 @@ impl Adapter for Auctions {
         }
     }
 
+    fn configure(&mut self, tx: &mut Tx<'_>, _old: &[u8], new: &[u8]) -> Result<(), SetupError> {
+        self.genesis(tx, new)
+    }
+
     fn execute(&mut self, tx: &mut Tx<'_>, context: &CallContext<'_>, input: &[u8]) -> Reply {
         let Ok(Call { auction, act }) = Call::from_bytes(input) else { return Refusal::CallMalformed.reply() };
         let done = match act {

@@ -12,6 +12,7 @@ use synod_worker::{Adapter, BlockEnv, CallContext, ContentType, Reply, SetupErro
 use crate::call::{Action, Call, SignedTransaction};
 use crate::chain::{Chain, Taken};
 use crate::code_cache::CodeCache;
+use crate::configure::configure;
 use crate::error::{HttpError, StateDamaged};
 use crate::historic::{check_importer, put_instance};
 use crate::instance::{Instance, Kind, Limits, is_name};
@@ -35,6 +36,10 @@ pub(crate) struct EvmAdapter {
 impl Adapter for EvmAdapter {
     fn genesis(&mut self, tx: &mut Tx<'_>, settings: &[u8]) -> Result<(), SetupError> {
         settings::write_genesis(tx, settings).map_err(|reason| SetupError { adapter: crate::NAME, reason })
+    }
+
+    fn configure(&mut self, tx: &mut Tx<'_>, old: &[u8], new: &[u8]) -> Result<(), SetupError> {
+        configure(tx, old, new).map_err(|reason| SetupError { adapter: crate::NAME, reason })
     }
 
     fn open(&mut self, _tx: &mut Tx<'_>, _block: &BlockEnv) {

@@ -48,6 +48,13 @@ impl Forks {
         Self(vec![(Activation::Block(0), fork)])
     }
 
+    /// These forks, and from block `number` on a later one.
+    #[must_use]
+    pub(crate) fn raised(mut self, number: u64, fork: SpecId) -> Self {
+        self.0.push((Activation::Block(number), fork));
+        self
+    }
+
     /// Ethereum mainnet's forks.
     pub(crate) fn mainnet() -> Self {
         Self(MAINNET.to_vec())
@@ -167,6 +174,13 @@ mod tests {
         let forks = Forks::mainnet();
         assert_eq!(Forks::from_bytes(&forks.to_bytes()), Ok(forks));
         assert_eq!(Forks::listed(Vec::new()), None);
+    }
+
+    #[test]
+    fn a_fork_that_is_added_leaves_earlier_blocks_their_rules() {
+        let forks = Forks::always(SpecId::CANCUN).raised(7, SpecId::PRAGUE).raised(7, SpecId::OSAKA);
+        let at = |number| forks.at(number, 1_700_000_000);
+        assert_eq!((at(0), at(6), at(7), at(8)), (SpecId::CANCUN, SpecId::CANCUN, SpecId::OSAKA, SpecId::OSAKA));
     }
 
     #[test]

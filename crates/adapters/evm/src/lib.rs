@@ -26,6 +26,7 @@ mod call;
 mod chain;
 mod closing;
 mod code_cache;
+mod configure;
 mod error;
 mod evm;
 mod fork;

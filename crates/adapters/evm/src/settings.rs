@@ -1,4 +1,6 @@
-//! The adapter's settings in the genesis document, and the first blocks that they make.
+//! The adapter's settings, and the first blocks that they make.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_consensus::Header;
 use alloy_consensus::proofs::ordered_trie_root_encoded;
@@ -21,19 +23,19 @@ use crate::predeploys;
 /// The settings: the live instances of the network.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settings {
-    instances: Vec<LiveInstance>,
+pub(crate) struct Settings {
+    pub(crate) instances: Vec<LiveInstance>,
 }
 
 /// A live instance.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LiveInstance {
-    name: String,
+pub(crate) struct LiveInstance {
+    pub(crate) name: String,
     chain_id: Number<u64>,
     /// `cancun`, `prague` or `osaka`.
     #[serde(default = "prague")]
-    fork: String,
+    pub(crate) fork: String,
     /// The most gas of one transaction or call.
     gas_limit: Option<Number<u64>>,
     /// The gas limit in block headers.
@@ -65,15 +67,30 @@ const GAS_LIMIT_MAX: u64 = 2_000_000_000;
 
 /// Writes the instances of `settings`; an error says what is wrong with them.
 pub(crate) fn write_genesis(tx: &mut Tx<'_>, settings: &[u8]) -> Result<(), String> {
-    let settings: Settings = serde_json::from_slice(settings).map_err(|error| error.to_string())?;
-    for live in settings.instances {
-        live.write(tx)?;
+    Settings::parse(settings)?.instances.into_iter().try_for_each(|live| live.write(tx))
+}
+
+impl Settings {
+    /// Reads settings whose instances are told apart, by their names and by what is signed for them.
+    pub(crate) fn parse(settings: &[u8]) -> Result<Self, String> {
+        let settings: Self = serde_json::from_slice(settings).map_err(|error| error.to_string())?;
+        let (mut names, mut chains) = (BTreeSet::new(), BTreeMap::new());
+        for LiveInstance { name, chain_id, .. } in &settings.instances {
+            if !names.insert(name) {
+                return Err(format!("instance {name} is named twice"));
+            }
+            if let Some(other) = chains.insert(chain_id.0, name) {
+                return Err(format!(
+                    "instances {other} and {name} have one chain id: what is signed for one could be sent to the other"
+                ));
+            }
+        }
+        Ok(settings)
     }
-    Ok(())
 }
 
 impl LiveInstance {
-    fn write(mut self, tx: &mut Tx<'_>) -> Result<(), String> {
+    pub(crate) fn write(mut self, tx: &mut Tx<'_>) -> Result<(), String> {
         if !is_name(&self.name) {
             return Err(format!(
                 "instance name {:?}: 1 to {NAME_SIZE_MAX} characters of a-z, 0-9 and hyphen",
@@ -81,7 +98,7 @@ impl LiveInstance {
             ));
         }
         if tx.has(&INSTANCES, self.name.as_bytes()) {
-            return Err(format!("instance {} is named twice", self.name));
+            return Err(format!("there is an instance {} already", self.name));
         }
         let fork = self.fork()?;
         let kind = Kind::Live;
@@ -96,13 +113,24 @@ impl LiveInstance {
         Ok(())
     }
 
-    fn fork(&self) -> Result<SpecId, String> {
+    /// What of the instance's beginning is not as in `other`.
+    pub(crate) fn beginning<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'static str> + 'a {
+        let same = [
+            ("chain_id", self.chain_id == other.chain_id),
+            ("timestamp", self.timestamp == other.timestamp),
+            ("predeploys", self.predeploys == other.predeploys),
+            ("alloc", self.alloc == other.alloc),
+        ];
+        same.into_iter().filter(|(_, is_same)| !is_same).map(|(what, _)| what)
+    }
+
+    pub(crate) fn fork(&self) -> Result<SpecId, String> {
         let live = |fork: &SpecId| fork.is_enabled_in(SpecId::CANCUN);
         let known = fork::by_name(&self.fork).filter(live);
         known.ok_or_else(|| format!("fork {:?} of instance {}: cancun, prague or osaka", self.fork, self.name))
     }
 
-    fn limits(&self) -> Result<Limits, String> {
+    pub(crate) fn limits(&self) -> Result<Limits, String> {
         let or = |given: Option<Number<u64>>, default| given.map_or(default, |Number(limit)| limit);
         let limits = Limits {
             gas_limit: or(self.gas_limit, Limits::DEFAULT.gas_limit),

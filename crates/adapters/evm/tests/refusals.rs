@@ -133,6 +133,7 @@ fn settings_that_make_no_sense_are_refused() {
         (json!({}), "missing field"),
         (json!({"instances": [{"name": "A", "chain_id": 1}]}), "instance name"),
         (json!({"instances": [{"name": "a", "chain_id": 1}, {"name": "a", "chain_id": 2}]}), "named twice"),
+        (json!({"instances": [{"name": "a", "chain_id": 1}, {"name": "b", "chain_id": 1}]}), "have one chain id"),
         (json!({"instances": [{"name": "a", "chain_id": 1, "fork": "london"}]}), "cancun, prague or osaka"),
         (json!({"instances": [{"name": "a", "chain_id": 1, "gas_limit": 3_000_000_000u64}]}), "gas_limit is at most"),
         (json!({"instances": [{"name": "a", "chain_id": 1, "block_gas_limit": 1}]}), "block_gas_limit is at least"),

@@ -67,6 +67,10 @@ impl Adapter for Log {
         }
     }
 
+    fn configure(&mut self, tx: &mut Tx<'_>, _old: &[u8], new: &[u8]) -> Result<(), SetupError> {
+        self.genesis(tx, new)
+    }
+
     fn execute(&mut self, tx: &mut Tx<'_>, context: &CallContext<'_>, input: &[u8]) -> Reply {
         match LogCall::decode(input) {
             Some(LogCall::Put { key, message }) => {

@@ -173,10 +173,13 @@ fn a_call_that_no_frontend_of_this_release_makes_is_refused_and_writes_nothing()
 }
 
 #[test]
-fn genesis_writes_nothing_and_takes_no_settings() {
-    assert_eq!(Worker::genesis(&[synod_log::kit()], &[(LOG, b"")]), Ok(WriteSet::default()));
+fn there_are_no_settings_at_genesis_or_later() {
+    let genesis = Worker::genesis(&[synod_log::kit()], &[(LOG, b"")]).unwrap();
+    assert!(genesis.maps().all(|map| map.as_str() == "worker.settings"), "nothing of the adapter's own");
+    assert!(worker().reader().try_settings("log", b"").is_ok());
     let error = Worker::genesis(&[synod_log::kit()], &[(LOG, b"x = 1")]).expect_err("there are no settings");
     assert_eq!(error.to_string(), "settings of adapter log refused: there is nothing to set");
+    assert_eq!(worker().reader().try_settings("log", b"x = 1"), Err(error));
 }
 
 #[test]

@@ -36,6 +36,17 @@ pub trait Adapter: Send {
     /// If the settings are not valid.
     fn genesis(&mut self, tx: &mut Tx<'_>, settings: &[u8]) -> Result<(), SetupError>;
 
+    /// Goes over from the settings `old`, under which it runs, to other ones, `new`, which members decided; what is
+    /// written holds from the next block on. Called between blocks: after [`Adapter::close`] of one, before
+    /// [`Adapter::open`] of the next. Nodes also ask on a state of their own choice whether settings that are
+    /// proposed would do, and drop what is written.
+    ///
+    /// What comes of it is a function of the state and the settings.
+    ///
+    /// # Errors
+    /// If the new settings are not valid, or change what cannot change any more. All goes on under the old ones then.
+    fn configure(&mut self, tx: &mut Tx<'_>, old: &[u8], new: &[u8]) -> Result<(), SetupError>;
+
     /// Begins a block, before its first call of this adapter. Writes become part of the first
     /// transaction; if no call writes, they are dropped.
     fn open(&mut self, _tx: &mut Tx<'_>, _block: &BlockEnv) {}
@@ -264,7 +275,7 @@ pub struct SetupError {
 /// One adapter of a network: its name in paths and genesis, and the makers of its two parts.
 #[derive(Clone)]
 pub struct AdapterKit {
-    /// The first segment of the path: `/app/<name>/…`. Lower-case letters and digits.
+    /// The first segment of the path: `/app/<name>/…`. Lower-case letters and digits; not `worker`.
     pub name: &'static str,
     /// Makes the ordered part.
     pub adapter: fn() -> Box<dyn Adapter>,

@@ -12,6 +12,7 @@ mod block;
 mod message;
 mod reader;
 mod redact;
+mod settings;
 mod worker;
 
 pub use adapter::{
@@ -21,4 +22,5 @@ pub use adapter::{
 pub use block::{BLOCK_BYTES_FULL, CALL_BYTES_MAX};
 pub use message::{Apply, Call, Execute, Executed, Outcome, ToWorker};
 pub use reader::{Committed, Reader};
+pub use settings::{AdapterSettings, Configure, DecidedSettings, SettingsRefused};
 pub use worker::Worker;

@@ -6,13 +6,15 @@ use bytes::Bytes;
 use synod_kv::WriteSet;
 use synod_types::{AdapterId, Decode, DecodeError, Digest, Seqno};
 
-use crate::{ActorFacts, BlockEnv, Reply};
+use crate::{ActorFacts, BlockEnv, Configure, Reply};
 
 /// From the manager to the worker. The worker handles them strictly in order.
 #[derive(Clone, Debug)]
 pub enum ToWorker {
     /// Execute calls on the tip as one block; answered by [`Executed`].
     Execute(Execute),
+    /// Hand settings to an adapter as the next block on the tip, and answer with [`Executed`].
+    Configure(Configure),
     /// Add a block that another node executed, as a layer on the tip.
     Apply(Apply),
     /// Drop every layer above this seqno.
@@ -50,10 +52,10 @@ pub struct Call {
     pub input: Bytes,
 }
 
-/// The layer that an [`Execute`] left on the tip.
+/// The layer that an [`Execute`] or a [`Configure`] left on the tip.
 #[derive(Clone, Debug)]
 pub struct Executed {
-    /// The block's facts, as in the [`Execute`].
+    /// The block's facts, as they were given.
     pub env: BlockEnv,
     /// One per call, in order. Those with writes took the seqnos from `env.first_seqno` on, in order;
     /// if there is none, no layer was left.

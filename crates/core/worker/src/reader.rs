@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use synod_kv::State;
 use synod_types::{AdapterId, Seqno};
 
-use crate::{AdapterKit, Frontend};
+use crate::settings::try_settings;
+use crate::{Adapter, AdapterKit, AdapterSettings, Frontend, SetupError};
 
 /// A committed snapshot. It never changes; the next commit publishes another.
 #[derive(Clone, Debug, Default)]
@@ -25,13 +26,12 @@ pub struct Reader {
 struct Shared {
     /// Held for as long as it takes to copy or replace one pointer.
     latest: RwLock<Arc<Committed>>,
-    frontends: Vec<(&'static str, Arc<dyn Frontend>)>,
+    adapters: Vec<AdapterKit>,
 }
 
 impl Reader {
     pub(crate) fn new(adapters: &[AdapterKit]) -> Self {
-        let frontends = adapters.iter().map(|kit| (kit.name, Arc::clone(&kit.frontend))).collect();
-        Self { shared: Arc::new(Shared { latest: RwLock::default(), frontends }) }
+        Self { shared: Arc::new(Shared { latest: RwLock::default(), adapters: adapters.to_vec() }) }
     }
 
     pub(crate) fn publish(&self, committed: Committed) {
@@ -52,12 +52,30 @@ impl Reader {
 
     /// The frontend of an adapter, if there is such an adapter.
     pub fn frontend(&self, adapter: AdapterId) -> Option<&dyn Frontend> {
-        self.shared.frontends.get(usize::from(adapter.0)).map(|(_, frontend)| &**frontend)
+        self.shared.adapters.get(usize::from(adapter.0)).map(|kit| &*kit.frontend)
     }
 
     /// The adapter of this name, as in a request's path.
     pub fn find(&self, name: &str) -> Option<AdapterId> {
-        let place = self.shared.frontends.iter().position(|(known, _)| *known == name)?;
+        let place = self.shared.adapters.iter().position(|kit| kit.name == name)?;
         u8::try_from(place).ok().map(AdapterId)
+    }
+
+    /// Where each adapter stands with its settings, by its name, as far as that can be read.
+    pub fn settings(&self) -> Vec<(&'static str, AdapterSettings)> {
+        let state = &self.latest().state;
+        let of = |kit: &AdapterKit| Some((kit.name, AdapterSettings::of(state, kit.name).ok()??));
+        self.shared.adapters.iter().filter_map(of).collect()
+    }
+
+    /// Whether the adapter `name` would take these settings on the latest committed snapshot. Nothing comes of it. May take
+    /// some tens of milliseconds.
+    ///
+    /// # Errors
+    /// If it would not. Of an adapter that there is not, nobody can tell.
+    pub fn try_settings(&self, name: &str, settings: &[u8]) -> Result<(), SetupError> {
+        let Some(kit) = self.shared.adapters.iter().find(|kit| kit.name == name) else { return Ok(()) };
+        let mut adapter: Box<dyn Adapter> = (kit.adapter)();
+        try_settings((kit.name, &mut *adapter), &self.latest().state, settings).map(drop)
     }
 }

@@ -6,7 +6,10 @@ use std::fmt;
 
 use synod_types::ByteCount;
 
-use crate::{ActorFacts, Apply, BlockEnv, Call, Outcome, Plan, Reply, Request, Then};
+use crate::{
+    ActorFacts, AdapterSettings, Apply, BlockEnv, Call, DecidedSettings, Outcome, Plan, Reply, Request,
+    SettingsRefused, Then,
+};
 
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,6 +98,35 @@ impl fmt::Debug for Apply {
     }
 }
 
+impl fmt::Debug for DecidedSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecidedSettings")
+            .field("adapter", &self.adapter)
+            .field("at", &self.at)
+            .field("settings", &ByteCount::of(&self.settings))
+            .finish()
+    }
+}
+
+impl fmt::Debug for AdapterSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdapterSettings")
+            .field("in_force", &ByteCount::of(&self.in_force))
+            .field("decided_at", &self.decided_at)
+            .field("refused", &self.refused)
+            .finish()
+    }
+}
+
+impl fmt::Debug for SettingsRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SettingsRefused")
+            .field("decided_at", &self.decided_at)
+            .field("reason", &ByteCount::of(&self.reason))
+            .finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -141,6 +173,10 @@ mod tests {
         check(&ToWorker::Execute(Execute { env, calls: vec![call] }));
         check(&ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets: [writes].into() }));
         check(&Executed { env, outcomes: vec![outcome] });
+        let decided = DecidedSettings { adapter: AdapterId(0), at: Seqno(2), settings: content() };
+        check(&ToWorker::Configure(crate::Configure { env, decided }));
+        let refused = Some(SettingsRefused { decided_at: Seqno(2), reason: MARKER.into() });
+        check(&AdapterSettings { in_force: content(), decided_at: Seqno(1), refused });
         assert_eq!(format!("{:?}", Then::Finish(content())), "Finish(<32 bytes>)");
     }
 }

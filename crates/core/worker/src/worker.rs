@@ -4,7 +4,9 @@ use synod_kv::{Layers, Tx, WriteSet};
 use synod_types::{AdapterId, Seqno};
 
 use crate::block::{Block, Slot, assert_own};
-use crate::{AdapterKit, Apply, Committed, Execute, Executed, Reader, SetupError, ToWorker};
+use crate::{
+    AdapterKit, AdapterSettings, Apply, Committed, Configure, Execute, Executed, Reader, SetupError, ToWorker, settings,
+};
 
 /// Holds the adapters and their maps; executes, applies, truncates and commits blocks.
 ///
@@ -20,11 +22,12 @@ pub struct Worker {
 impl Worker {
     /// A worker with these adapters, numbered in this order, and no state.
     pub fn new(adapters: &[AdapterKit]) -> Self {
+        assert!(adapters.iter().all(|kit| kit.name != settings::WORKER), "no adapter bears the worker's name");
         let slots = adapters.iter().map(|kit| Slot { name: kit.name, adapter: (kit.adapter)() }).collect();
         Self { slots, layers: Layers::default(), reader: Reader::new(adapters) }
     }
 
-    /// What the genesis transaction writes in the adapters' maps.
+    /// What the genesis transaction writes in the adapters' maps, and in the worker's own.
     ///
     /// # Errors
     /// If an adapter refuses its settings.
@@ -41,17 +44,21 @@ impl Worker {
             let writes = tx.into_write_set();
             assert_own(kit.name, &writes);
             genesis.merge(writes);
+            let mut tx = Tx::new(empty.tip());
+            AdapterSettings::begin(&mut tx, kit.name, settings);
+            genesis.merge(tx.into_write_set());
         }
         Ok(genesis)
     }
 
-    /// Takes one message. Only [`ToWorker::Execute`] is answered.
+    /// Takes one message. Only [`ToWorker::Execute`] and [`ToWorker::Configure`] are answered.
     ///
     /// # Panics
     /// If the message breaks its contract, or an adapter does.
     pub fn handle(&mut self, message: ToWorker) -> Option<Executed> {
         match message {
             ToWorker::Execute(execute) => return Some(self.execute(&execute)),
+            ToWorker::Configure(configure) => return Some(self.configure(&configure)),
             ToWorker::Apply(apply) => self.apply(&apply),
             ToWorker::Truncate { to } => self.layers.truncate(to),
             ToWorker::Commit { upto } => self.commit(upto),
@@ -83,6 +90,16 @@ impl Worker {
             self.layers.push(last);
         }
         executed
+    }
+
+    fn configure(&mut self, Configure { env, decided }: &Configure) -> Executed {
+        self.assert_next(env.first_seqno);
+        let slot =
+            self.slots.get_mut(usize::from(decided.adapter.0)).expect("settings are those of this network's adapters");
+        let (writes, reply) = settings::configure((slot.name, &mut *slot.adapter), self.layers.tip(), decided);
+        self.layers.tip_mut().apply(&writes, env.first_seqno);
+        self.layers.push(env.first_seqno);
+        Executed { env: *env, outcomes: vec![settings::outcome(&writes, reply)] }
     }
 
     fn apply(&mut self, Apply { first_seqno, write_sets }: &Apply) {

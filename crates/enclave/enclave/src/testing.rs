@@ -71,6 +71,11 @@ impl Adapter for BoxAdapter {
         Ok(())
     }
 
+    fn configure(&mut self, _: &mut Tx<'_>, _: &[u8], new: &[u8]) -> Result<(), SetupError> {
+        let refused = || SetupError { adapter: "box", reason: "a box is closed once only".into() };
+        if new == b"open" { Err(refused()) } else { Ok(()) }
+    }
+
     fn execute(&mut self, tx: &mut Tx<'_>, _: &CallContext<'_>, input: &[u8]) -> Reply {
         let mut parts = input.splitn(2, |byte| *byte == b'=');
         let (key, value) = (parts.next().unwrap_or(b""), parts.next().unwrap_or(b""));

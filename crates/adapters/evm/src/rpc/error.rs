@@ -105,7 +105,9 @@ impl RpcError {
     pub(crate) fn halted(reason: &HaltReason) -> Self {
         Self::server(match reason {
             HaltReason::OutOfGas(OutOfGasError::Basic | OutOfGasError::Memory) => "out of gas".to_owned(),
-            HaltReason::OpcodeNotFound | HaltReason::InvalidFEOpcode => "invalid opcode".into(),
+            HaltReason::OpcodeNotFound | HaltReason::InvalidFEOpcode | HaltReason::NotActivated => {
+                "invalid opcode".into()
+            }
             HaltReason::StackUnderflow => "stack underflow".into(),
             HaltReason::CreateContractSizeLimit => "max code size exceeded".into(),
             HaltReason::CreateInitCodeSizeLimit => "max initcode size exceeded".into(),

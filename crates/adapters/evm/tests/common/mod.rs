@@ -11,8 +11,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use synod_types::{ActorId, AdapterId, Seqno, Time, View};
 use synod_worker::{
-    ActorFacts, ActorKind, Apply, BlockEnv, Call, Execute, Executed, Method, Plan, Reply, Request, Then, ToWorker,
-    Worker,
+    ActorFacts, ActorKind, Apply, BlockEnv, Call, Configure, DecidedSettings, Execute, Executed, Method, Plan, Reply,
+    Request, Then, ToWorker, Worker,
 };
 
 /// The adapter under test is the only one.
@@ -43,6 +43,21 @@ impl Network {
     /// A network without a live instance.
     pub fn empty() -> Self {
         Self::new(&json!({"instances": []}))
+    }
+
+    /// Hands settings to the adapter that members decided, and commits what comes of it; an error is what it is in the
+    /// adapter's words.
+    pub fn configure(&mut self, settings: &Value) -> Result<(), String> {
+        let asked = self.worker.reader().try_settings("evm", settings.to_string().as_bytes());
+        let first_seqno = self.worker.tip().next();
+        let env = BlockEnv { view: View(1), first_seqno, time: self.time, seed: [9; 32] };
+        let decided = DecidedSettings { adapter: EVM, at: first_seqno, settings: settings.to_string().into() };
+        self.worker.handle(ToWorker::Configure(Configure { env, decided })).unwrap();
+        self.worker.handle(ToWorker::Commit { upto: self.worker.tip() });
+        let (_, stands) = self.worker.reader().settings().remove(0);
+        let result = stands.refused.map_or(Ok(()), |refused| Err(refused.reason));
+        assert_eq!(asked.map_err(|error| error.reason), result, "who asked before was told the same");
+        result
     }
 
     /// Plans a request.

@@ -50,6 +50,17 @@ impl Adapter for Scripted {
         Ok(())
     }
 
+    fn configure(&mut self, tx: &mut Tx<'_>, old: &[u8], new: &[u8]) -> Result<(), SetupError> {
+        let settings = map(self.name, "settings");
+        tx.put(&settings, b"", new);
+        tx.put(&settings, b"before", old);
+        let size = std::str::from_utf8(new).ok().and_then(|new| new.strip_prefix("size:")?.parse::<usize>().ok());
+        for part in 0..size.unwrap_or(0) >> 20 {
+            tx.put(&settings, part.to_be_bytes(), vec![0; 1 << 20]);
+        }
+        if new == b"bad" { Err(SetupError { adapter: self.name, reason: "bad".into() }) } else { Ok(()) }
+    }
+
     fn open(&mut self, tx: &mut Tx<'_>, block: &BlockEnv) {
         self.calls = 0;
         tx.put(&map(self.name, "opened"), block.first_seqno.0.to_be_bytes(), b"");

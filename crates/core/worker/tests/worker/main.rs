@@ -3,3 +3,4 @@
 mod blocks;
 mod common;
 mod messages;
+mod settings;

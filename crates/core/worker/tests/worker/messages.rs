@@ -28,7 +28,7 @@ fn genesis_writes_what_each_named_adapter_sets_up() {
     assert_eq!(worker.tip(), Seqno(1));
 
     let one = Worker::genesis(&kits(), &[(B, b"x")]).unwrap();
-    assert_eq!(one.maps().map(|map| map.as_str()).collect::<Vec<_>>(), ["b.settings"]);
+    assert_eq!(one.maps().map(|map| map.as_str()).collect::<Vec<_>>(), ["b.settings", "worker.settings"]);
 }
 
 #[test]
