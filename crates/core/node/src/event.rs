@@ -146,6 +146,18 @@ impl Role {
     }
 }
 
+/// Whether a node serves clients. What it tells of itself it always does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Serving {
+    /// Not yet: members have not listed it, or its key, or it has not caught up. It may not know who is an actor now.
+    #[default]
+    NotYet,
+    /// It does.
+    Now,
+    /// No more: members have removed it, and it hears of nothing that they decide since.
+    NoMore,
+}
+
 /// What became of a transaction id. `Committed` and `Invalid` are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TxStatus {
@@ -210,6 +222,8 @@ pub enum Action {
     /// These nodes, this one among them if it is one, have a part from now on: they are listed, or consensus has not
     /// left them out. Without channels between them the node list is not followed.
     Circle(BTreeSet<NodeId>),
+    /// Serve clients so from now on. The answers to those who were waiting come before.
+    Serving(Serving),
     /// The node stops for good; nothing comes after this.
     Stop {
         /// Why. Holds nothing private.

@@ -21,7 +21,7 @@ use synod_types::{ConfigurationChange, Decode, LogIndex, NodeId, Time};
 
 use crate::chain::Position;
 use crate::clients::HANDOVER_PATIENCE;
-use crate::event::{Action, Refusal, StopReason};
+use crate::event::{Action, Refusal, Serving, StopReason};
 use crate::node::{Engine, Node};
 use crate::peer::PeerMessage;
 use crate::resume::Circle;
@@ -162,6 +162,29 @@ impl Node {
         if nodes != self.circle_told {
             self.circle_told.clone_from(&nodes);
             self.actions.push_back(Action::Circle(nodes));
+        }
+    }
+
+    /// Whether this node serves clients.
+    pub fn serving(&self) -> Serving {
+        let voters = match &self.engine {
+            _ if self.removed => return Serving::NoMore,
+            Engine::Idle => return Serving::NotYet,
+            Engine::Resuming { resuming, .. } => &resuming.circle().voters,
+            Engine::Running(consensus) => &consensus.configuration().voters,
+        };
+        // Consensus makes a voter only of who is listed and has caught up. One that members removed serves until it is left out.
+        let own_key = |key| key == self.seals.own_key();
+        let may_serve = self.chain.committed().tip.signers.keys().node(self.id).is_none_or(own_key);
+        if may_serve && voters.contains(&self.id) { Serving::Now } else { Serving::NotYet }
+    }
+
+    /// Tells how clients are to be served, if that has changed.
+    pub(crate) fn tell_serving(&mut self) {
+        let serving = self.serving();
+        if serving != self.serving_told {
+            self.serving_told = serving;
+            self.actions.push_back(Action::Serving(serving));
         }
     }
 

@@ -9,7 +9,7 @@ use synod_consensus::{Consensus, Effect, Promise, Restored};
 use synod_types::{Encode, NodeId, Time, TxId, Untrusted, View, limits};
 
 use crate::chain::Chain;
-use crate::event::{Action, Event, Response, Role, Status, StopReason};
+use crate::event::{Action, Event, Response, Role, Serving, Status, StopReason};
 use crate::government::Government;
 use crate::history::History;
 use crate::inbox::{Inbox, Origin};
@@ -74,6 +74,8 @@ pub struct Node {
     pub(crate) heard: BTreeMap<NodeId, Time>,
     /// The nodes that were last said to have a part.
     pub(crate) circle_told: BTreeSet<NodeId>,
+    /// How clients were last said to be served.
+    pub(crate) serving_told: Serving,
 }
 
 /// The consensus engine, or what it waits for.
@@ -206,6 +208,7 @@ impl Node {
         self.expiry_at = if nobody_waits { None } else { self.expiry_at.or(Some(now.after(EXPIRY_INTERVAL))) };
         self.tell_circle();
         self.flush_answers();
+        self.tell_serving();
     }
 
     /// Carries out what the engine asks for, to the end.

@@ -21,7 +21,7 @@ use synod_types::{Decode, LogIndex, NodeId, Time, Untrusted, View};
 use synod_worker::{Apply, ToWorker};
 
 use crate::chain::{Chain, Position};
-use crate::event::Action;
+use crate::event::{Action, Serving};
 use crate::government::Government;
 use crate::history::History;
 use crate::inbox::Inbox;
@@ -191,6 +191,7 @@ impl Start {
             removed: false,
             heard: BTreeMap::new(),
             circle_told: BTreeSet::new(),
+            serving_told: Serving::default(),
         };
         node.history.commit(position.tip.tx_view, position.record.first_seqno, position.tip.seqno);
         let apply = Apply { first_seqno: position.record.first_seqno, write_sets: [setup].into() };

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::http::error::Failure;
 use crate::http::{h1, h2, stranger};
 use crate::identity::Identity;
 use crate::purpose::Purpose;
 use crate::service::Service;
+use crate::serving::PARTING_TIME;
 
 /// What the handshake with a client has settled.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub enum Protocol {
     Http2,
 }
 
-/// Serves a client until the connection ends or its certificates speak for their actor no longer.
+/// Serves a client until the connection ends, its certificates speak for their actor no longer, or the node is removed.
 ///
 /// # Errors
 /// If the connection breaks, or it was ended because of who the client is.
@@ -53,12 +54,17 @@ where
             Protocol::Http2 => h2::serve(io, Arc::clone(&service), actor, purpose).await,
         }
     };
+    let parted = async {
+        service.serving.removed().await;
+        sleep(PARTING_TIME).await;
+    };
     tokio::select! {
         // First, so that nothing that arrives after a decision is looked at by what was in force before it.
         biased;
         // Dropping the session drops its requests and closes the connection. Writes that the node
         // has been handed go on: whether they are done is decided where they are ordered.
         ended = identity.ended(&service) => Err(io::Error::other(ended)),
+        () = parted => Err(io::Error::other("members have removed this node")),
         result = session => result,
     }
 }
@@ -69,6 +75,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     service.metrics.failures.count();
+    // A node that does not know who is an actor now says that, rather than that somebody is none.
+    let failure = service.serving.refusal().unwrap_or(failure);
     let turned_away = async {
         match protocol {
             Protocol::Http1 => stranger::turn_away(io, failure).await,

@@ -3,12 +3,14 @@ use bytes::Bytes;
 use h2_client::SendRequest;
 use http::Request;
 use synod_governance::{Pins, Role};
+use synod_node::Refusal;
 use synod_types::limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::house::{Holder, make};
+use crate::mailbox::Event;
 use crate::testing::{Tables, World, error_code, settle};
 
 type Session = JoinHandle<io::Result<()>>;
@@ -111,4 +113,36 @@ async fn the_sessions_of_an_actor_that_is_gone_end_with_their_requests() {
     assert!(response.await.is_err());
     settle().await;
     assert_eq!(world.service.office.len(), 0, "nobody waits for their answers");
+}
+
+/// Whoever asks is told so, and those who ask after it are: of the node itself they may ask on.
+#[tokio::test(start_paused = true)]
+async fn when_the_node_is_removed_those_who_wait_are_told_and_sessions_end_but_later_ones_do_not() {
+    let (world, actor) = (World::new(), single("actor"));
+    world.govern(&Tables::default().with(Role::Participant, &actor.certificate, Pins::default()));
+    let (mut far, h1) = connect(&world, &[&actor], Protocol::Http1);
+    far.write_all(b"PUT /app/box/a HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx").await.unwrap();
+    let (_client, h2) = connect_h2(&world, &[&actor]).await;
+    settle().await;
+    world.service.serving.set(synod_node::Serving::NoMore);
+    let removed = Event::Response(Err(Refusal::NodeRemoved));
+    world.service.office.deliver(world.submitted().concat()[0].token, removed);
+    settle().await;
+    assert!(!h1.is_finished() && !h2.is_finished(), "a slow line takes its time");
+    for task in [h1, h2] {
+        assert!(task.await.unwrap().is_err());
+    }
+    let mut text = String::new();
+    far.read_to_string(&mut text).await.unwrap();
+    assert_eq!(error_code(text.split_once("\r\n\r\n").unwrap().1), "NodeRemoved");
+
+    let (mut far, late) = connect(&world, &[&actor], Protocol::Http1);
+    for (path, status) in [("/app/box/a", "503"), ("/node/commit", "200"), ("/gov/constitution", "421")] {
+        far.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await.unwrap();
+        tokio::time::sleep(10 * PARTING_TIME).await;
+        let mut part = vec![0; 1 << 10];
+        let size = far.read(&mut part).await.unwrap();
+        assert_eq!(str::from_utf8(&part[9..12]).unwrap(), status, "{}", String::from_utf8_lossy(&part[..size]));
+    }
+    assert!(!late.is_finished());
 }

@@ -268,6 +268,8 @@ where
     }
     slot::check_listed(own, &nodes)?;
     let node = start.finish(clock.now(), setup.vote)?;
+    // Before the first session.
+    service.serving.set(node.serving());
     Ok(Resumed { own, node, nodes, worker, service, credentials, rotation })
 }
 

@@ -128,6 +128,9 @@ impl Exchange {
             Ok(route) => route,
             Err(failure) => return Self::refused(service, failure),
         };
+        if let Some(failure) = service.serving.refusal().filter(|_| !route.is_about_the_node()) {
+            return Self::refused(service, failure);
+        }
         let request_id = arrived.wishes.request_id.unwrap_or(arrived.own_id);
         let mut exchange = Self {
             actor,

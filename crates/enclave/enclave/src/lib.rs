@@ -42,6 +42,7 @@ mod rotation;
 mod router;
 mod scratch;
 mod service;
+mod serving;
 mod slot;
 mod stream;
 #[cfg(test)]

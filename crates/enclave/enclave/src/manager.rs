@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use synod_node::{Action, Event, Node, Probe, Role, Stage, StopReason};
+use synod_node::{Action, Event, Node, Probe, Role, Serving, Stage, StopReason};
 use synod_types::boundary::{Append, Ticket, ToHost};
 use synod_types::{AdapterId, Seqno, TxId};
 use synod_worker::ToWorker;
@@ -145,6 +145,12 @@ impl Manager {
                     (self.host)(ToHost::GovernanceHappened { node, txid });
                 }
                 Action::Circle(nodes) => self.nodes.keep(nodes),
+                Action::Serving(serving) => {
+                    if serving == Serving::NoMore {
+                        tracing::warn!("members have removed this node: it serves nobody any more; stop it");
+                    }
+                    self.service.serving.set(serving);
+                }
                 Action::Stop { reason } => stopped = Some(reason),
             }
         }

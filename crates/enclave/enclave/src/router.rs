@@ -36,6 +36,13 @@ pub enum Route<'a> {
     Receipt(TxId),
 }
 
+impl Route<'_> {
+    /// Whether it is about the node itself and its ledger, below `/node/`.
+    pub const fn is_about_the_node(&self) -> bool {
+        !matches!(self, Self::App { .. } | Self::Governance(_))
+    }
+}
+
 /// Finds the route of `target`, a path with its query; `find` knows the adapters.
 ///
 /// # Errors

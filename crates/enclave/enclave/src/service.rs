@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::pool::Pools;
 use crate::purpose::Purpose;
 use crate::rotation::Papers;
+use crate::serving::Serving;
 use crate::views::Views;
 use crate::waits::Waits;
 
@@ -45,6 +46,8 @@ pub struct Service {
     pub waits: Waits,
     /// The views of committed transactions.
     pub views: Views,
+    /// Whether clients are served at all.
+    pub serving: Serving,
     /// Figures.
     pub metrics: Metrics,
     /// Room for large bodies that are on their way in or wait for a thread.
@@ -79,6 +82,7 @@ impl Service {
             office: Arc::default(),
             waits: Waits::default(),
             views: Views::default(),
+            serving: Serving::default(),
             metrics: Metrics::default(),
             application_bodies: Bodies::new(BODIES_BYTES_MAX, BODIES_BYTES_MAX),
             governance_bodies: Bodies::new(GOVERNANCE_BODIES_BYTES_MAX, GOVERNANCE_BODIES_BYTES_PER_ACTOR_MAX),

@@ -147,6 +147,7 @@ impl World {
         let port = ManagerPort::new(sender);
         let service = Arc::new(Service::new(worker.reader(), Clock::start(), port, pools, governance));
         service.actors.replace([actor]);
+        service.serving.set(synod_node::Serving::Now);
         let world = Self { service, gate, worker: Mutex::new(worker), inbox: Mutex::new(inbox) };
         let genesis = synod_kv::WriteSet::default();
         world.handle(ToWorker::Apply(Apply { first_seqno: Seqno(1), write_sets: [genesis].into() }));

@@ -20,11 +20,14 @@ fn a_node_joins_by_vote_and_leads_and_a_removed_one_says_that_it_is_none_any_mor
         process.said().contains("not in the node list yet").then_some(())
     });
     wait_until("it tells how it is", || role(&sandbox, 4).filter(|role| role != "leader" && role != "follower"));
+    let address = address_of(&sandbox, 4);
+    let mut early = Client::connect(&address, &sandbox.identity).expect("the new node listens");
+    let refused = early.get("/app/log/1").expect("it answers");
+    assert_eq!((refused.status, refused.error_code().as_str()), (503, "NodeJoining"), "{}", refused.text());
 
     decide(&sandbox, &proposal);
     wait_until("the new node follows", || role(&sandbox, 4).filter(|role| role == "follower"));
     assert!(process.said().contains("in the node list now"), "{}", process.said());
-    let address = address_of(&sandbox, 4);
     let mut at_4 = Client::connect(&address, &sandbox.identity).expect("the new node takes clients");
     assert_eq!(message(&mut at_4, 1, &first), "before it joined");
     assert_eq!(at_4.put("/app/log/2", "by the new node").expect("it answers").status, 200);
@@ -37,8 +40,11 @@ fn a_node_joins_by_vote_and_leads_and_a_removed_one_says_that_it_is_none_any_mor
     wait_until("the removed node knows that it is none any more", || {
         role(&sandbox, 1).filter(|role| role == "removed")
     });
-    let refused = sandbox.client(0).put("/app/log/3", "to nobody").expect("it answers");
-    assert_eq!((refused.status, refused.error_code().as_str()), (503, "NodeRemoved"), "{}", refused.text());
+    let mut at_1 = sandbox.client(0);
+    for refused in [at_1.put("/app/log/3", "to nobody"), at_1.get("/app/log/1")] {
+        let refused = refused.expect("it answers");
+        assert_eq!((refused.status, refused.error_code().as_str()), (503, "NodeRemoved"), "{}", refused.text());
+    }
     let after = write(&sandbox, 4, "after the removal");
     assert_eq!(message(&mut at_4, 4, &after), "after the removal");
 

@@ -63,9 +63,8 @@ impl World {
             }
             Action::Answer { token, result } => self.through_worker(node, Item::Answer(token, result)),
             Action::Committed(txid) => self.through_worker(node, Item::Committed(txid)),
-            // All channels stand here, whoever has a part.
-            Action::Circle(_) => Ok(()),
-            Action::ServiceRotated(_) => Ok(()),
+            // All channels stand here, whoever has a part, and clients ask every node.
+            Action::Circle(_) | Action::Serving(_) | Action::ServiceRotated(_) => Ok(()),
             Action::Governed(governed) => self.tables_told(node, governed.txid, &governed.state),
             Action::Stop { reason } => self.stopped(node, reason),
         }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys, VerifyingKey, x509};
 use synod_ledger::Receipt;
 use synod_node::{
-    Action, Answer, ClientRequest, Config, Event, Genesis, Governed, Node, Query, QueryAnswer, Refusal, Role, Start,
-    StartError, Status, StopReason,
+    Action, Answer, ClientRequest, Config, Event, Genesis, Governed, Node, Query, QueryAnswer, Refusal, Role, Serving,
+    Start, StartError, Status, StopReason,
 };
 use synod_types::boundary::{Append, LedgerRange, LogRecord};
 use synod_types::{ActorId, AdapterId, Encode, Encoder, Epoch, NodeId, RequestId, Time, TxId, Untrusted};
@@ -59,6 +59,8 @@ pub struct Cluster {
     pub governed: BTreeMap<NodeId, Vec<Governed>>,
     /// Who has a part, as each node told last.
     pub circles: BTreeMap<NodeId, BTreeSet<NodeId>>,
+    /// How each said the last time that it serves clients.
+    pub serving: BTreeMap<NodeId, Serving>,
     /// The keys that each node has told the service got since its last start, its replay included.
     pub rotated: BTreeMap<NodeId, Vec<VerifyingKey>>,
     answers: BTreeMap<u64, Result<Answer, Refusal>>,
@@ -147,6 +149,7 @@ impl Cluster {
             founder: (actor_key, certificate),
             governed: BTreeMap::new(),
             circles: BTreeMap::new(),
+            serving: BTreeMap::new(),
             rotated: BTreeMap::new(),
             answers: BTreeMap::new(),
             query_answers: BTreeMap::new(),
@@ -530,6 +533,8 @@ impl Cluster {
         }
         self.governed.insert(id, told);
         self.rotated.insert(id, rotated);
+        // Until it says otherwise.
+        self.serving.insert(id, Serving::NotYet);
         machine.node = Some(start.finish(machine.clock(self.now), machine.vote.clone().map(Untrusted::new))?);
         self.work_off_actions(id);
         for peer in self.nodes().filter(|peer| *peer != id).collect::<Vec<_>>() {
@@ -612,6 +617,7 @@ impl Cluster {
                 Action::Answer { token, result } => drop(self.query_answers.insert(token, result)),
                 Action::Committed(_) => {}
                 Action::Circle(nodes) => drop(self.circles.insert(id, nodes)),
+                Action::Serving(serving) => drop(self.serving.insert(id, serving)),
                 Action::ServiceRotated(service) => {
                     self.rotated.entry(id).or_default().push(service.verifying_key().clone());
                 }

@@ -7,7 +7,7 @@ use synod_governance::bounded::{Blob, Name};
 use synod_governance::entries::Address;
 use synod_governance::{Action, NodeEntry, RemoveNode, ReplaceNode};
 use synod_ledger::{BlockKind, GovernancePublic, SealedBlock, check_genesis};
-use synod_node::{Answer, Audit, Query, QueryAnswer, Refusal, Role, StartError, StopReason};
+use synod_node::{Answer, Audit, Query, QueryAnswer, Refusal, Role, Serving, StartError, StopReason};
 use synod_types::boundary::EntryKind;
 use synod_types::{Configuration, ConfigurationChange, Decode, NodeId, View};
 
@@ -128,9 +128,11 @@ fn a_node_that_members_add_begins_with_the_genesis_block_alone_catches_up_counts
     cluster.run_idle();
     assert_eq!(cluster.status(node).role, Role::Joining, "nobody has let it in");
     assert_eq!(cluster.entries(node), 1);
+    assert_eq!((cluster.serving[&node], cluster.serving[&leader]), (Serving::NotYet, Serving::Now));
 
     decided(&mut cluster, leader, 0, vec![action]);
     run_until_voter(&mut cluster, node);
+    assert_eq!(cluster.serving[&node], Serving::Now);
     assert_eq!(check(&mut cluster, &[1, 2, 3, 4], 10), voters(&[1, 2, 3, 4]));
     assert_eq!(cluster.read(node, 3), Some("before".into()));
 
@@ -163,6 +165,7 @@ fn a_follower_that_members_remove_says_so_and_the_others_go_on_without_it() {
     let next = cluster.write(leader, 1, put(1, "next")).unwrap();
     assert_eq!(next.txid.seqno, removed.txid.seqno.next());
     run_until_removed(&mut cluster, gone);
+    assert_eq!(cluster.serving[&gone], Serving::NoMore);
     assert_eq!(cluster.write(gone, 2, put(2, "to a removed node")), Err(Refusal::NodeRemoved));
     assert_eq!(cluster.query(gone, Query::ReadIndex), Err(Refusal::NodeRemoved));
     let committed = QueryAnswer::Transaction(synod_node::TxStatus::Committed);
@@ -175,6 +178,7 @@ fn a_follower_that_members_remove_says_so_and_the_others_go_on_without_it() {
     cluster.restart(gone);
     (0..5).for_each(|_| cluster.run_idle());
     assert_eq!((cluster.status(gone).role, cluster.status(leader).view), (Role::Removed, view));
+    assert_eq!(cluster.serving[&gone], Serving::NoMore);
     cluster.stop(gone);
     let other = others(&cluster, &[leader])[0];
     cluster.restart(leader);

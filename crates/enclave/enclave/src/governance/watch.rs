@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use synod_governance::view::{AsOf, EventPlace, missed};
 use synod_governance::{Read, Tables};
+use synod_node::QueryAnswer;
 use synod_types::{ActorId, Seqno, TxId, View};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
@@ -65,9 +66,9 @@ impl Watch {
         self.txid
     }
 
-    /// The next events, as text; or a comment, so that the connection is known to stand. `None` if there is no going on
-    /// from here: the one who watches has been too slow, the node stops, or has nothing to tell because it does not take
-    /// part any more. Must be waited for up to its end.
+    /// The next events, as text; or a comment with the last committed transaction, so that the connection is known to stand
+    /// and how far the node is. `None` if there is no going on from here: the one who watches has been too slow, the node
+    /// stops, or has nothing to tell because it does not take part any more. Must be waited for up to its end.
     pub async fn next(&mut self) -> Option<Vec<Bytes>> {
         loop {
             // Seen before the log is looked at: what comes later changes the tables once more.
@@ -79,10 +80,16 @@ impl Watch {
                 }
                 After::Nothing => {
                     self.is_live = true;
-                    match timeout(SILENCE_MAX, self.tables.changed()).await {
+                    let changed = tokio::select! {
+                        changed = timeout(SILENCE_MAX, self.tables.changed()) => changed,
+                        () = self.service.serving.removed() => return None,
+                    };
+                    match changed {
                         Ok(changed) => changed.ok()?,
-                        Err(_) if self.takes_part().await => return Some(vec![Bytes::from_static(COMMENT)]),
-                        Err(_) => return None,
+                        Err(_) => {
+                            let committed = self.committed().await?;
+                            return Some(vec![format!(": {committed}\n\n").into()]);
+                        }
                     }
                 }
                 After::Older(_) if self.is_live => return None,
@@ -97,13 +104,17 @@ impl Watch {
         }
     }
 
-    /// Whether the node knows of a leader that knows of it. One that members removed, or that is cut off from the others,
-    /// would be silent for ever, and who watches there would miss what happens.
-    async fn takes_part(&mut self) -> bool {
+    /// The last transaction that this node knows committed, of which it is sure only if it knows of a leader that knows of
+    /// it. One that is cut off from the others would be silent for ever, and who watches there would miss what happens.
+    async fn committed(&mut self) -> Option<TxId> {
         self.service.read_index(self.postbox.token(0));
         let mut events = Vec::new();
         let answered = std::future::poll_fn(|cx| self.postbox.poll_take(cx, &mut events));
-        timeout(SILENCE_MAX, answered).await.is_ok() && matches!(events.pop(), Some((_, Event::Answer(Ok(_)))))
+        timeout(SILENCE_MAX, answered).await.ok()?;
+        match events.pop() {
+            Some((_, Event::Answer(Ok(QueryAnswer::ReadIndex(txid))))) => Some(txid),
+            _ => None,
+        }
     }
 
     fn give(&mut self, frames: Vec<Frame>) -> Vec<Bytes> {
@@ -188,9 +199,6 @@ impl Drop for Place {
         }
     }
 }
-
-/// What is said when nothing happens.
-const COMMENT: &[u8] = b":\n\n";
 
 /// After how long of silence something is said: middleboxes and clients give up after a minute or less.
 const SILENCE_MAX: Duration = Duration::from_secs(15);

@@ -186,7 +186,7 @@ async fn a_stream_on_which_nothing_happens_says_so_now_and_then() {
             assert_eq!(query, Query::ReadIndex);
             parliament.world.answer(token, Ok(QueryAnswer::ReadIndex(TxId::new(View(2), Seqno(1)))));
         }
-        assert_eq!(come(&mut far).await, ":\n\n");
+        assert_eq!(come(&mut far).await, ": 2.1\n\n");
     }
 }
 

@@ -7,6 +7,7 @@ mod house;
 mod identity;
 mod membership;
 mod removal;
+mod serving;
 mod world;
 
 use bytes::Bytes;

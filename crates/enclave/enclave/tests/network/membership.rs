@@ -13,7 +13,7 @@ use crate::removal::decide;
 use crate::world::{MemoryHost, Network};
 
 /// Makes a slot, and the action that adds it.
-fn newcomer(network: &mut Network, slot: u64) -> Action {
+pub fn newcomer(network: &mut Network, slot: u64) -> Action {
     Action::AddNode(NodeEntry {
         name: Name::new(format!("newcomer {slot}")).unwrap(),
         owner: network.actor.0.actor_id(),
@@ -25,7 +25,7 @@ fn newcomer(network: &mut Network, slot: u64) -> Action {
 }
 
 /// Waits until the node says that it is in this role.
-async fn until_it_is(network: &Network, host: &Arc<MemoryHost>, role: &str) {
+pub async fn until_it_is(network: &Network, host: &Arc<MemoryHost>, role: &str) {
     let mut client = network.connect(host).await;
     let expected = format!(r#""role":"{role}""#);
     while !client.get("/node/status", "").await.2.contains(&expected) {
@@ -34,7 +34,7 @@ async fn until_it_is(network: &Network, host: &Arc<MemoryHost>, role: &str) {
 }
 
 /// Longer than any of this needs.
-const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_removed_node_keeps_its_channels_for_as_long_as_the_others_need_it() {
