@@ -35,9 +35,13 @@ pub fn endorsement(by: &ServiceKey, key: &VerifyingKey, validity: Validity) -> C
 
 /// Whether the holder of `by` signed the certificate. Dates are not looked at, nor what the certificate may be used for.
 pub fn is_endorsed(certificate: &Certificate, by: &VerifyingKey) -> bool {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate.der()) else { return false };
-    let message = parsed.tbs_certificate.as_ref();
-    verify_x509(&by.to_spki_der(), &parsed.signature_algorithm, message, &parsed.signature_value.data).is_ok()
+    X509Certificate::from_der(certificate.der()).is_ok_and(|(_, parsed)| is_signed(&parsed, by))
+}
+
+/// Whether the holder of `by` signed the certificate.
+pub(crate) fn is_signed(certificate: &X509Certificate<'_>, by: &VerifyingKey) -> bool {
+    let message = certificate.tbs_certificate.as_ref();
+    verify_x509(&by.to_spki_der(), &certificate.signature_algorithm, message, &certificate.signature_value.data).is_ok()
 }
 
 /// A certificate for the node, names, key and dates of `certificate`, issued by `service`.
@@ -81,6 +85,7 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{BasicConstraints, IsCa};
     use rustls_pki_types::CertificateDer;
 
     use super::*;
@@ -139,6 +144,36 @@ mod tests {
         let as_node = node_certificate(&keys[0], NodeId(4), node_key.verifying_key(), &names, validity).unwrap();
         let below = node(&node_key);
         assert!(endorsed_slot(below.der(), &[as_node.to_pki()], keys[0].verifying_key(), Some(NOW)).is_err());
+    }
+
+    /// What a stranger may send before it has proved any key. A verifier of paths would try every order of ten CAs that
+    /// could each have issued the next, and the anchor goes by the name that the leaf gives its issuer.
+    #[test]
+    fn a_graph_of_strangers_certificates_is_refused_as_if_it_were_not_there() {
+        let validity = Validity::days(NOW, 10);
+        let ca = |name: &str| {
+            let mut params = authority(name, validity);
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params
+        };
+        let key = |seed| ServiceKey::from_seed(&[seed; 32]);
+        let made = |subject: &str, holder: &ServiceKey, issuer: &str, by: &ServiceKey| {
+            signed(&ca(subject), holder.verifying_key(), &ca(issuer), by).to_pki()
+        };
+        let (service, last) = (key(1), key(100));
+        let leaf = node(&last);
+        let first = made(SERVICE_NAME, &last, "y", &key(101));
+        let others = (101..=114).map(|seed| made("y", &key(seed), "y", &key(if seed == 114 { 101 } else { seed + 1 })));
+        let between: Vec<_> = std::iter::once(first).chain(others).collect();
+        let shown =
+            |between: &[CertificateDer<'_>]| endorsed_slot(leaf.der(), between, service.verifying_key(), Some(NOW));
+        assert_eq!(shown(&between), Err(SlotRefused::NotIssued(ChainRefused::Signature)));
+
+        // Nor does a path lead over two certificates, though each be as good as can be.
+        let below =
+            [made(SERVICE_NAME, &key(3), SERVICE_NAME, &service), made(SERVICE_NAME, &last, SERVICE_NAME, &key(3))];
+        assert_eq!(shown(&below), Err(SlotRefused::NotIssued(ChainRefused::Signature)));
+        assert_eq!(shown(&[made(SERVICE_NAME, &last, SERVICE_NAME, &service)]), Ok(NodeId(4)));
     }
 
     #[test]

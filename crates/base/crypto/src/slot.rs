@@ -12,6 +12,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 
 use crate::chain::{ChainRefused, parse, refused};
+use crate::rotated::is_signed;
 use crate::verify::VerifyingKey;
 
 /// Why a certificate does not show a slot.
@@ -54,6 +55,9 @@ pub fn issued_slot(certificate: &[u8], service: &VerifyingKey, at: Option<Time>)
 /// The same if the key that issued the certificate is `service`, or one that `service` endorses in a certificate of
 /// `between`; see [`crate::rotated`].
 ///
+/// Whoever shows `between` may be anybody, and a verifier of paths tries every order of what it is given: so it gets one
+/// certificate at most, which two signatures have singled out. All others cost a signature each.
+///
 /// # Errors
 /// As [`issued_slot`].
 pub fn endorsed_slot(
@@ -64,6 +68,7 @@ pub fn endorsed_slot(
 ) -> Result<NodeId, SlotRefused> {
     let slot = slot_of(certificate)?;
     let parsed = parse(certificate)?;
+    let between = issuer(&parsed, between, service);
     let seconds = match at {
         Some(at) => at.seconds(),
         None => u64::try_from(parsed.validity().not_before.timestamp()).unwrap_or(0),
@@ -79,8 +84,25 @@ pub fn endorsed_slot(
     let entity = EndEntityCert::try_from(&certificate).map_err(refused)?;
     let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
     let (algorithms, usage) = ([webpki::aws_lc_rs::ECDSA_P256_SHA256], webpki::KeyUsage::client_auth());
-    entity.verify_for_usage(&algorithms, &[anchor], between, time, usage, None, None).map_err(refused)?;
+    entity.verify_for_usage(&algorithms, &[anchor], between.as_slice(), time, usage, None, None).map_err(refused)?;
     Ok(slot)
+}
+
+/// The certificate of `between` that `service` signed, and whose key signed `certificate`.
+fn issuer<'b>(
+    certificate: &X509Certificate<'_>,
+    between: &[CertificateDer<'b>],
+    service: &VerifyingKey,
+) -> Option<CertificateDer<'b>> {
+    if is_signed(certificate, service) {
+        return None;
+    }
+    let issued = |one: &&CertificateDer<'_>| {
+        let Ok(one) = parse(one) else { return false };
+        let key = || VerifyingKey::from_spki_der(one.public_key().raw);
+        is_signed(&one, service) && key().is_ok_and(|key| is_signed(certificate, &key))
+    };
+    between.iter().find(issued).cloned()
 }
 
 /// What lies in a DER value, without its tag and size.

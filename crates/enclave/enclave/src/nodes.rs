@@ -4,8 +4,10 @@
 //! joined in a transaction that this node can learn only from that leader. So a peer is accepted
 //!
 //! 1. if the list names its key, for that slot, whoever issued its certificate, unless that names another slot;
-//! 2. otherwise if the service issued its certificate, with whichever key it has had, which is valid now, for a slot above
-//!    all that this node has seen in a list (slots are given in order and never twice), and no list named its key before.
+//! 2. otherwise if the service issued its certificate, which is valid now, for a slot above all that this node has seen
+//!    in a list (slots are given in order and never twice), and no list named its key before. The service's key is the one
+//!    in force as far as this node knows, or one that it endorses: whoever holds an earlier one deceives only nodes that have
+//!    not heard of the rotation.
 //!
 //! A peer of the second kind is heard like any other: what it sends is checked, and a block counts only under a key of
 //! the list that is in force where the block stands. What it is told is what any node is told, all of it sealed.
@@ -23,7 +25,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
-use synod_crypto::slot::{SlotRefused, endorsed_slot, issued_slot, slot_of};
+use synod_crypto::slot::{SlotRefused, endorsed_slot, slot_of};
 use synod_crypto::{VerifyingKey, sha256};
 use synod_governance::{NodeEntry, Tables};
 use synod_kv::State;
@@ -37,8 +39,8 @@ use crate::rotation::BESIDE_MAX;
 /// The keys of the nodes. Shared between threads.
 #[derive(Debug)]
 pub struct NodeKeys {
-    /// The keys that the service has had, the first one first.
-    services: RwLock<Vec<VerifyingKey>>,
+    /// The service's key in force, as far as this node knows.
+    service: RwLock<VerifyingKey>,
     grace: Duration,
     list: watch::Sender<List>,
 }
@@ -112,7 +114,7 @@ pub enum NotANode {
 impl NodeKeys {
     /// The keys of a service of which no list is known yet.
     pub fn new(service: VerifyingKey) -> Self {
-        Self { services: RwLock::new(vec![service]), grace: REMOVED_GRACE, list: watch::Sender::default() }
+        Self { service: RwLock::new(service), grace: REMOVED_GRACE, list: watch::Sender::default() }
     }
 
     /// For how long a node that has no part any more keeps its channels.
@@ -129,9 +131,9 @@ impl NodeKeys {
         });
     }
 
-    /// The service has another key from now on; what earlier ones issued stays good.
+    /// The service has another key from now on. What earlier ones issued speaks for nobody any more but for whom the list names.
     pub fn rotated(&self, service: VerifyingKey) {
-        self.services.write().unwrap_or_else(PoisonError::into_inner).push(service);
+        *self.service.write().unwrap_or_else(PoisonError::into_inner) = service;
     }
 
     /// From now on this list is in force, and no other.
@@ -176,32 +178,38 @@ impl NodeKeys {
         between: &[CertificateDer<'_>],
         now: Time,
     ) -> Result<Peer, NotANode> {
+        if let Some(known) = self.known(key, certificate, now) {
+            return known;
+        }
+        // No lock is held over what a stranger has this node verify.
+        let node = self.issued_slot(certificate, between, now)?;
+        let peer = Peer { node, key };
+        if self.list.borrow().accepts(peer) { Ok(peer) } else { Err(NotANode::OtherKey { node }) }
+    }
+
+    /// What the list says of who holds `key`, if it says anything.
+    fn known(&self, key: ActorId, certificate: &[u8], now: Time) -> Option<Result<Peer, NotANode>> {
         let list = self.list.borrow();
         if let Some(node) = list.part_of(key) {
             // It would take what is said to the one slot for something said to the other.
-            return match slot_of(certificate) {
+            return Some(match slot_of(certificate) {
                 Ok(shown) if shown != node => Err(NotANode::OtherSlot { list: node, certificate: shown }),
                 _ => Ok(Peer { node, key }),
-            };
+            });
         }
-        if let Some(Removed { node, let_in }) = list.removed.get(&key) {
-            // A slot that has a new key is the new key's alone.
-            let is_free = !list.nodes.contains_key(node);
-            let may_come = is_free && let_in.is_none_or(|at| now.since(at) >= REMOVED_PAUSE);
-            return if may_come { Ok(Peer { node: *node, key }) } else { Err(NotANode::Removed) };
-        }
-        let node = self.issued_slot(certificate, between, now)?;
-        if list.accepts(Peer { node, key }) { Ok(Peer { node, key }) } else { Err(NotANode::OtherKey { node }) }
+        let Removed { node, let_in } = list.removed.get(&key)?;
+        // A slot that has a new key is the new key's alone.
+        let is_free = !list.nodes.contains_key(node);
+        let may_come = is_free && let_in.is_none_or(|at| now.since(at) >= REMOVED_PAUSE);
+        Some(if may_come { Ok(Peer { node: *node, key }) } else { Err(NotANode::Removed) })
     }
 
-    /// The slot of a certificate that some key of the service issued: one of those that this node knows, or a later one,
-    /// which the first key then endorses.
+    /// The slot of a certificate that the service issued with the key in force, or with a later one, which that endorses.
     fn issued_slot(&self, own: &[u8], between: &[CertificateDer<'_>], now: Time) -> Result<NodeId, SlotRefused> {
-        let services = self.services.read().unwrap_or_else(PoisonError::into_inner);
-        let issued = services.iter().rev().find_map(|service| issued_slot(own, service, Some(now)).ok());
+        let service = self.service.read().unwrap_or_else(PoisonError::into_inner).clone();
         // Whoever shows more only costs time.
         let between = between.get(..BESIDE_MAX).unwrap_or(between);
-        issued.map_or_else(|| endorsed_slot(own, between, &services[0], Some(now)), Ok)
+        endorsed_slot(own, between, &service, Some(now))
     }
 
     /// What speaks for `peer`, whose channel begins at `now`.

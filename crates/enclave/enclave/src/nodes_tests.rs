@@ -61,28 +61,32 @@ impl World {
 }
 
 #[test]
-fn a_node_may_show_a_certificate_of_any_key_that_the_service_has_had_or_of_one_that_the_first_endorses() {
+fn a_node_shows_a_certificate_of_the_key_in_force_or_of_one_that_it_endorses_and_earlier_keys_speak_for_nobody() {
     let world = world(&[1]);
     let (second, later) = (ServiceKey::from_seed(&[2; 32]), ServiceKey::from_seed(&[3; 32]));
     let peer = |issuer: &ServiceKey, between: &[CertificateDer<'_>]| {
         world.nodes.peer(digest(4), issue(issuer, 4, 4).der(), between, NOW).map(|peer| peer.node)
     };
     assert!(matches!(peer(&second, &[]), Err(NotANode::Unknown(_))));
-    world.nodes.rotated(second.verifying_key().clone());
-    assert_eq!(peer(&second, &[]), Ok(NodeId(4)));
-    assert_eq!(peer(&world.service, &[]), Ok(NodeId(4)));
-
-    assert!(matches!(peer(&later, &[]), Err(NotANode::Unknown(_))));
     let validity = Validity::days(NOW, 10);
-    let endorsed = |by: &ServiceKey| endorsement(by, later.verifying_key(), validity).to_pki();
-    let first = endorsed(&world.service);
+    let endorsed = |by: &ServiceKey, key: &ServiceKey| endorsement(by, key.verifying_key(), validity).to_pki();
+    // This node has not heard of the rotation yet, others have.
+    let first = endorsed(&world.service, &later);
     assert_eq!(peer(&later, std::slice::from_ref(&first)), Ok(NodeId(4)));
-    let stranger = endorsed(&ServiceKey::from_seed(&[9; 32]));
+    let stranger = endorsed(&ServiceKey::from_seed(&[9; 32]), &later);
     assert!(matches!(peer(&later, std::slice::from_ref(&stranger)), Err(NotANode::Unknown(_))));
     // No more are looked at than a node shows.
     let mut many = vec![stranger; BESIDE_MAX];
-    many.push(first);
+    many.push(first.clone());
     assert!(matches!(peer(&later, &many), Err(NotANode::Unknown(_))));
+
+    world.nodes.rotated(second.verifying_key().clone());
+    assert_eq!(peer(&second, &[]), Ok(NodeId(4)));
+    assert_eq!(peer(&later, &[first.clone(), endorsed(&second, &later)]), Ok(NodeId(4)));
+    // Whoever came by the first key is nobody here any more, and neither is whom it endorses; a listed node is one.
+    assert!(matches!(peer(&world.service, &[]), Err(NotANode::Unknown(_))));
+    assert!(matches!(peer(&later, &[first]), Err(NotANode::Unknown(_))));
+    assert_eq!(world.peer(1, 1), Ok(NodeId(1)));
 }
 
 #[test]

@@ -108,8 +108,9 @@ impl Papers {
 }
 
 /// How many earlier keys endorse the one in force. For each a handshake has two certificates of 400 bytes, and a
-/// verifier tries a hundred signatures at most. The first key of the service is always among them.
+/// verifier in another place may go through all of them. The first key of the service is always among them.
 pub const ENDORSEMENTS_MAX: usize = 8;
 
-/// How many certificates a node shows beside its own at most.
+/// How many certificates a node shows beside its own at most. Whoever knocks at the door of nodes has these looked at before
+/// it has proved anything: two signatures each.
 pub const BESIDE_MAX: usize = 2 * ENDORSEMENTS_MAX - 1;

@@ -290,10 +290,14 @@ async fn whoever_pinned_the_first_a_late_or_the_last_key_of_the_service_knows_th
     assert!(is_endorsed(&papers[1], keys[keys.len() - 2].verifying_key()));
     assert!(is_endorsed(papers.last().unwrap(), keys[0].verifying_key()));
 
-    // A node that joins knows the first key and no list, and shows what that key issued.
-    let (four, ..) = node(&keys[0], 4);
+    // A node that joins knows the first key and no list. What that key issued speaks for it no more, the list does.
+    let (four, four_id, _) = node(&keys[0], 4);
     let joining = dial(&four, listing(&keys[0], &[]), NodeId(1));
-    let (near, far) = handshake(joining, peer_door(&credentials, nodes).unwrap()).await;
+    let door = peer_door(&credentials, Arc::clone(&nodes)).unwrap();
+    let not_it = Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
+    assert_eq!(refused(Arc::clone(&joining), Arc::clone(&door)).await, not_it);
+    nodes.follow([(NodeId(1), id), (NodeId(4), four_id)]);
+    let (near, far) = handshake(joining, door).await;
     near.unwrap();
     far.unwrap();
 
