@@ -261,6 +261,9 @@ impl Decode for Time {
 impl AdapterId {
     /// Stands for governance, which is no adapter: a network has far fewer.
     pub const GOVERNANCE: Self = Self(u8::MAX);
+
+    /// Stands for the settings of adapters, which are handed over on nobody's behalf: a network has far fewer adapters.
+    pub const SETTINGS: Self = Self(u8::MAX - 1);
 }
 
 /// The server name (SNI) of connections for governance. Nodes keep room for these, so that no load of applications

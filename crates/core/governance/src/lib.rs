@@ -52,5 +52,5 @@ pub use policy::{Members, Policy, PolicyRefused, Verdict};
 pub use reason::{ActionReason, Reason, Refused};
 pub use standing::{Condition, Predicate, RuleRefused, StandingRule, Subject};
 pub use statement::{BallotBody, ProposalBody, RuleBody, RuleRemovalBody, StatementRefused, WithdrawalBody};
-pub use tables::{ProposalId, Read, Tables};
+pub use tables::{ProposalId, Read, Tables, settings_decided};
 pub use tally::{Choice, Tally};

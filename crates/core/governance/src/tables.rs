@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use synod_kv::{Entries, EntryRefused, KeyCodec, Lookup, Map};
-use synod_types::{ActorId, Digest, NodeId, Time};
+use synod_kv::{Entries, EntryRefused, KeyCodec, Lookup, Map, State};
+use synod_types::{ActorId, Digest, NodeId, Seqno, Time};
 
 use crate::actions::ActionKind;
 use crate::bounded::{List, Name};
@@ -120,6 +120,11 @@ record! {
 
 /// The key of the default policy; kinds of actions begin at 1.
 pub(crate) const POLICY_DEFAULT: u8 = 0;
+
+/// The transactions that decided each adapter's settings, in the order of the adapters' ids.
+pub fn settings_decided(tables: &State) -> impl Iterator<Item = Seqno> + '_ {
+    (0..=u8::MAX).map_while(|id| tables.version(ADAPTERS.name(), &[id]))
+}
 
 /// The tables, to be read.
 #[derive(Clone, Copy)]

@@ -14,6 +14,7 @@ use synod_worker::Apply;
 
 use crate::governing::Governance;
 use crate::requests::ageing;
+use crate::settings::{SettingsProgress, handed};
 use crate::synced::LogEnd;
 
 /// What a block of another node holds.
@@ -42,6 +43,8 @@ pub struct Position {
     pub events: Option<Arc<[Event]>>,
     /// The governance tables after the entry.
     pub tables: State,
+    /// Which settings adapters were handed up to the entry.
+    pub settings: SettingsProgress,
     /// The service's identity after the entry: it signs the next block.
     pub service: Arc<ServiceIdentity>,
     /// The time by which request ids age, from the first entry to this one. See [`ageing`].
@@ -59,24 +62,37 @@ impl Position {
             content: None,
             events: None,
             tables: State::default(),
+            settings: SettingsProgress::default(),
             service,
             age: Duration::ZERO,
         }
     }
 
-    /// An entry that leaves `tip`, checked on `parent`, whose governance tables and service it leaves as they are.
+    /// An entry that leaves `tip`, checked on `parent`, whose governance tables, settings and service it leaves as they
+    /// are.
     pub fn after(parent: &Self, tip: Tip, record: LogRecord, block: Option<SealedBlock>) -> Self {
         let age = parent.age + ageing(&parent.tip, &tip);
         let block = block.map(Arc::new);
-        let (parent_chain, tables, service) = (parent.tip.chain, parent.tables.clone(), Arc::clone(&parent.service));
-        Self { tip, parent_chain, record, block, content: None, events: None, tables, service, age }
+        let (tables, settings) = (parent.tables.clone(), parent.settings.clone());
+        let (parent_chain, service) = (parent.tip.chain, Arc::clone(&parent.service));
+        Self { tip, parent_chain, record, block, content: None, events: None, tables, settings, service, age }
     }
 
     /// The same, with what the governance transaction in its block leaves.
     #[must_use]
     pub fn governed(self, governance: Governance) -> Self {
         let Governance { tables, events, service } = governance;
-        Self { tables, events: Some(events.into()), service: service.unwrap_or(self.service), ..self }
+        let settings = self.settings.governed(&tables);
+        Self { tables, settings, events: Some(events.into()), service: service.unwrap_or(self.service), ..self }
+    }
+
+    /// The same, after the content of its block, which may hand settings over.
+    #[must_use]
+    pub fn handing_over(self, content: &Content) -> Self {
+        match handed(content) {
+            Some(handed) => Self { settings: self.settings.handed(&handed), ..self },
+            None => self,
+        }
     }
 
     /// Whether this is `record`, checked on `parent`.

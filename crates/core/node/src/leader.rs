@@ -12,7 +12,7 @@ use std::time::Duration;
 use rand_chacha::rand_core::Rng;
 use synod_ledger::{ActorRecord, CallRecord, Content, Moment, RequestRecord};
 use synod_types::{AdapterId, Encode, LogIndex, Time, TxId, View};
-use synod_worker::{ActorFacts, BlockEnv, Call, Execute, Executed, Outcome, ToWorker};
+use synod_worker::{ActorFacts, BlockEnv, Call, DecidedSettings, Execute, Executed, Outcome, ToWorker};
 
 use crate::chain::{Position, Readable};
 use crate::event::{Action, Answer, ClientRequest, Refusal};
@@ -42,6 +42,8 @@ struct Executing {
     /// The last transaction before the block.
     base: TxId,
     requests: Vec<Batched>,
+    /// What is handed to an adapter instead of requests.
+    settings: Option<DecidedSettings>,
     /// The place of each request in `requests`, so that a retry that arrives meanwhile joins it.
     places: HashMap<RequestKey, usize>,
 }
@@ -70,16 +72,24 @@ impl Node {
 
     /// When the block that gathers will close without more requests; `None` if it waits for something else.
     pub(crate) fn block_closes_at(&self) -> Option<Time> {
-        let oldest = self.inbox.front(self.inbox.next_lane()?)?;
+        let closes_at = self.next_block_closes_at()?;
         let is_free = self.leadership.as_ref()?.executing.is_none();
         // The engine takes no proposal while leadership is being handed over.
         let Engine::Running(consensus) = &self.engine else { return None };
         let may_propose = consensus.transferring_to().is_none() && self.may_seal_transactions();
+        (is_free && may_propose && self.has_room_for_a_layer()).then_some(closes_at)
+    }
+
+    /// When the next block would close, if there is to be one.
+    fn next_block_closes_at(&self) -> Option<Time> {
+        if self.settings_are_due() {
+            return Some(Time(0));
+        }
+        let oldest = self.inbox.front(self.inbox.next_lane()?)?;
         let arrived = Time(oldest.deadline.0 - PATIENCE.as_micros() as u64);
         // A governance transaction waits for no others.
         let delay = if self.is_governance_next() { Duration::ZERO } else { self.government.rules().block_delay() };
-        let closes_at = arrived.after(delay);
-        (is_free && may_propose && self.has_room_for_a_layer()).then_some(closes_at)
+        Some(arrived.after(delay))
     }
 
     fn has_room_for_a_layer(&self) -> bool {
@@ -108,7 +118,7 @@ impl Node {
 
     /// Whether a request to governance is next, which is a block of its own.
     fn is_governance_next(&self) -> bool {
-        self.inbox.next_lane() == Some(Lane::Governance)
+        self.inbox.next_lane() == Some(Lane::Governance) && !self.settings_are_due()
     }
 
     /// Begins to lead `view`: takes up what earlier leaders left uncommitted, then opens the view.
@@ -160,7 +170,7 @@ impl Node {
         }
     }
 
-    /// Hands the oldest waiting requests to the worker as one block.
+    /// Hands the oldest waiting requests to the worker as one block; settings that are due come before all of them.
     fn execute(&mut self, now: Time) {
         let tip = &self.chain.last().tip;
         let base = TxId::new(tip.tx_view, tip.seqno);
@@ -168,7 +178,12 @@ impl Node {
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
         let env = BlockEnv { view, first_seqno: base.seqno.next(), time: now.max(tip.time), seed };
-        let mut executing = Executing { env, base, requests: Vec::new(), places: HashMap::new() };
+        let settings = self.configure(env);
+        let mut executing = Executing { env, base, requests: Vec::new(), settings, places: HashMap::new() };
+        if executing.settings.is_some() {
+            self.leadership.as_mut().expect("only a leader executes").executing = Some(executing);
+            return;
+        }
 
         let mut calls = Vec::new();
         let mut bytes = 0;
@@ -256,7 +271,10 @@ impl Node {
             self.drop_block(executing);
             return;
         }
-        self.propose_executed(executing, executed);
+        match &executing.settings {
+            Some(decided) => self.propose_settings(decided, executed),
+            None => self.propose_executed(executing, executed),
+        }
     }
 
     /// A block that wrote nothing: its requests are answered as soon as what they saw is committed.

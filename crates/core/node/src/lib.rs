@@ -46,6 +46,7 @@ mod requests;
 mod resume;
 mod room;
 mod sealing;
+mod settings;
 mod start;
 mod stay;
 mod steps;

@@ -17,6 +17,7 @@ use crate::audit::{AuditRefused, carry_out_again};
 use crate::chain::{Position, Readable};
 use crate::governing::{self, Governance, rotates};
 use crate::probe::{Probe, Stage};
+use crate::settings::is_as_decided;
 use crate::vote_record::VoteRecord;
 
 /// The keys of this node and the public keys of all.
@@ -50,6 +51,9 @@ pub enum CheckRefused {
     /// Not what comes of a governance request on the tables before it.
     #[error("the block does not hold what its governance request leads to")]
     Governance(#[from] AuditRefused),
+    /// The block hands an adapter other settings than members have decided, or the same once more.
+    #[error("the block hands an adapter settings that are not those which are due")]
+    SettingsNotDue,
     /// The service's key after the block is not the one that follows there.
     #[error("the block announces a key of the service that does not follow there")]
     ServiceDiffers,
@@ -126,7 +130,7 @@ impl Seals {
     ) -> Result<Position, BlockTooLarge> {
         let draft = self.sealer.application_draft(&parent.tip, moment, content)?;
         probe.passed(Stage::Sealed);
-        let position = self.signed(parent, draft);
+        let position = self.signed(parent, draft).handing_over(content);
         probe.passed(Stage::Signed);
         Ok(position)
     }
@@ -181,6 +185,9 @@ impl Seals {
     fn opened(&self, block: &SealedBlock, parent: &Position, position: Position) -> Result<Position, CheckRefused> {
         let opened = open(block, self.sealer.keys())?;
         let (content, governance) = match (opened.content, opened.admin) {
+            (Some(content), _) if !is_as_decided(&content, &parent.settings, &parent.tables) => {
+                return Err(CheckRefused::SettingsNotDue);
+            }
             (Some(content), _) => (content, None),
             (None, Some(admin)) => {
                 let (audited, tables) = carry_out_again(&parent.tables, block, &admin)?;
@@ -198,6 +205,7 @@ impl Seals {
         if apply.write_sets.len() != block.header.count as usize {
             return Err(CheckRefused::WithoutContent);
         }
+        let position = position.handing_over(&content);
         let position = Position { content: Some(Arc::new(Readable { content, apply })), ..position };
         Ok(match governance {
             Some(governance) => position.governed(governance),

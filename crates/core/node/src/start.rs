@@ -32,6 +32,7 @@ use crate::reads::Reads;
 use crate::requests::RequestTable;
 use crate::resume::{Circle, Disk, Memory, Resuming};
 use crate::sealing::{CheckRefused, Seals};
+use crate::settings::SettingsProgress;
 use crate::synced::Synced;
 use crate::unheeded::Unheeded;
 use crate::vote_record::{OutOfStep, VoteRecord};
@@ -162,6 +163,7 @@ impl Start {
         let (governance, setup) = open_genesis(&seals, &public, &position).ok_or(StartError::Genesis)?;
         let government = Government::begin(&governance).map_err(|_| StartError::Genesis)?;
         position.tables = government.committed().clone();
+        position.settings = SettingsProgress::begin(&position.tables);
         let mut node = Node {
             id,
             engine: Engine::Idle,

@@ -124,9 +124,14 @@ impl Manager {
                 }
                 Action::ReadLedger { ticket, range } => (self.host)(ToHost::ReadLedger { ticket, range }),
                 Action::Worker(message) => {
-                    if let ToWorker::Execute(execute) = &message {
+                    let calls = match &message {
+                        ToWorker::Execute(execute) => Some(execute.calls.len()),
+                        ToWorker::Configure(_) => Some(0),
+                        _ => None,
+                    };
+                    if let Some(calls) = calls {
                         let queue = &self.service.metrics.queue;
-                        figures.executing(execute.calls.len(), |time, calls| queue.observe_times(time, calls));
+                        figures.executing(calls, |time, calls| queue.observe_times(time, calls));
                     }
                     to_worker.push(message);
                 }

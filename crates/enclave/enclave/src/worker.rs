@@ -14,7 +14,15 @@ pub fn run(mut worker: Worker, inbox: &Receiver<Vec<ToWorker>>, service: &Servic
     while let Ok(messages) = inbox.recv() {
         for message in messages {
             let commits = matches!(message, ToWorker::Commit { .. });
+            let settings = match &message {
+                ToWorker::Configure(configure) => Some((configure.decided.adapter, configure.decided.at)),
+                _ => None,
+            };
             if let Some(executed) = worker.handle(message) {
+                if let Some((adapter, decided)) = settings.filter(|_| executed.outcomes[0].reply.status != 200) {
+                    // Why is content: whoever may know asks for the node's status.
+                    tracing::warn!(adapter = adapter.0, %decided, "an adapter refused settings that members decided");
+                }
                 service.manager.event(Event::Executed(executed));
             }
             if commits && service.waits.any_reached(service.reader.latest().seqno) {

@@ -9,8 +9,9 @@ use crate::reason::Reason;
 use crate::standing::Subject;
 use crate::tables::{ADAPTERS, Read, Tables};
 
-/// Changes the settings of an adapter of genesis. Whether the settings make sense is the adapter's to say; those of this
-/// version take settings at genesis only.
+/// Changes the settings of an adapter of genesis. Governance does not read them: whether they make sense is the adapter's
+/// to say, which is asked before a proposal is ordered, and is handed them once they are decided. So an audit comes
+/// to the same tables whatever adapters there are by then.
 pub type SetAdapter = AdapterEntry;
 
 impl Rule for SetAdapter {

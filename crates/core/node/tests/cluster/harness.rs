@@ -2,6 +2,8 @@
 
 #[path = "harness/disks.rs"]
 pub mod disks;
+#[path = "harness/settable.rs"]
+mod settable;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -113,7 +115,7 @@ impl Cluster {
             x509::Validity { from: Time(0), until: Time(now.0 + 1_000_000_000_000) },
         );
         let member = certificate.actor_id();
-        let kits = vec![synod_log::kit()];
+        let kits = vec![settable::kit()];
         // Long ago, so that a slow clock is not held up by it: time never runs backwards along the ledger.
         let mut genesis = Genesis::new("network", Time(now.0 - 3_600_000_000)).unwrap();
         genesis.add_actor(synod_governance::Role::Member, "Port of Antwerp", &certificate).unwrap();

@@ -12,6 +12,7 @@ mod organisation;
 mod reads;
 mod restarts;
 mod rotation;
+mod settings;
 mod staying;
 mod unusable;
 
