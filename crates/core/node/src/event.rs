@@ -299,6 +299,9 @@ pub enum Refusal {
     /// Members have removed the node.
     #[error("this node was removed from the network")]
     NodeRemoved = 10,
+    /// The node does not know yet whether its disk holds all that it promised.
+    #[error("the node is starting, and its peers have not confirmed yet what its disk holds")]
+    Starting = 11,
 }
 
 impl Refusal {
@@ -327,6 +330,7 @@ impl TryFrom<u8> for Refusal {
             Self::TooLarge,
             Self::RequestIdReused,
             Self::NodeRemoved,
+            Self::Starting,
         ]
         .into_iter()
         .find(|refusal| *refusal as u8 == byte)

@@ -224,6 +224,7 @@ impl Node {
         self.kept.committed = record.index;
         // What is told to be committed is on this disk: a log that lacks it, or holds another view's, is none of this record.
         self.kept.synced = self.synced.end();
+        assert!(self.kept.committed <= self.kept.synced.0, "an entry is told as committed only when it is synced here");
         let vote = Some(self.seals.seal_vote(&self.kept));
         let (ticket, records) = (self.synced.last_ticket(), Vec::new());
         self.actions.push_back(Action::Append(Append { ticket, truncate_from: None, records, vote }));

@@ -16,6 +16,11 @@ impl Node {
     pub(crate) fn on_query(&mut self, now: Time, token: u64, query: Query) {
         let result = match query {
             Query::Status => Ok(QueryAnswer::Status(self.status())),
+            // Until its peers have confirmed it, the host alone says what this node takes for committed.
+            Query::Transaction(_) | Query::Receipt(_) if self.removed && !self.is_running() => {
+                Err(Refusal::NodeRemoved)
+            }
+            Query::Transaction(_) | Query::Receipt(_) if !self.is_running() => Err(Refusal::Starting),
             Query::Transaction(txid) => Ok(QueryAnswer::Transaction(self.transaction_status(txid))),
             Query::Receipt(txid) if self.transaction_status(txid) != TxStatus::Committed => Err(Refusal::NotCommitted),
             Query::Receipt(txid) => {
@@ -34,13 +39,17 @@ impl Node {
         if self.removed {
             return Err(Refusal::NodeRemoved);
         }
-        let Engine::Running(consensus) = &mut self.engine else { return Err(Refusal::NoLeader) };
+        let Engine::Running(consensus) = &mut self.engine else { return Err(Refusal::Starting) };
         self.reads.ask_index(now, token)?;
         if consensus.read_index(token).is_err() {
             self.reads.forget_index(token);
             return Err(Refusal::TooManyPending);
         }
         Ok(())
+    }
+
+    const fn is_running(&self) -> bool {
+        matches!(self.engine, Engine::Running(_))
     }
 
     /// What became of a transaction id, as far as this node knows.

@@ -8,7 +8,8 @@
 //! lend its node a log by adding one. So a node counts on such an entry only if its record names it.
 //!
 //! Which changes of the configuration are committed no block tells: they are no transactions. Without that a node would
-//! count, after a start, on the word of one that has left, and that may be gone. So the record tells.
+//! count, after a start, on the word of one that has left, and that may be gone. So the record tells. What it tells so is
+//! synced, and it says that too: a log that fits the record holds what was committed, and nothing else in its place.
 //!
 //! The host could also put back an old log beside a new record, or an old record beside a new log. Each record
 //! tells up to where the log was synced, and is replaced before anything before that is cut off: so a log that
@@ -17,6 +18,7 @@
 use bytes::Bytes;
 use synod_consensus::Vote;
 use synod_types::boundary::{EntryKind, LogRecord};
+use synod_types::codec::DecodeReason;
 use synod_types::{CONFIGURATION_CHANGE_SIZE, Decode, DecodeError, Decoder, Encode, Encoder, LogIndex, View};
 
 use crate::synced::LogEnd;
@@ -121,7 +123,10 @@ impl Decode for VoteRecord {
         let view = View::decode(input.reading("vote"))?;
         let vote = Vote { view, voted_for: Option::decode(input)? };
         let synced = (LogIndex::decode(input.reading("synced log end"))?, View::decode(input)?);
-        let committed = LogIndex::decode(input)?;
+        let committed = LogIndex::decode(input.reading("committed entry"))?;
+        if committed > synced.0 {
+            return Err(input.error(DecodeReason::ValueNotAllowed));
+        }
         let count = input.reading("engine entries beside a vote").count(ENGINE_ENTRIES_MAX)?;
         let entry = |_| {
             let (index, view) = (LogIndex::decode(input)?, View::decode(input)?);
@@ -217,6 +222,16 @@ mod tests {
             let bytes = record.to_bytes();
             assert_eq!(VoteRecord::from_bytes(&bytes).as_ref(), Ok(&record));
             assert!((0..bytes.len()).all(|end| VoteRecord::from_bytes(&bytes[..end]).is_err()));
+        }
+    }
+
+    /// No node seals one: a log that fits what was synced would be believed beyond it.
+    #[test]
+    fn a_record_that_tells_of_more_committed_than_it_says_was_synced_is_refused() {
+        for (committed, is_read) in [(8, true), (9, true), (10, false), (u64::MAX, false)] {
+            let synced = (LogIndex(9), View(6));
+            let record = VoteRecord { synced, committed: LogIndex(committed), ..VoteRecord::default() };
+            assert_eq!(VoteRecord::from_bytes(&record.to_bytes()).is_ok(), is_read, "{committed}");
         }
     }
 }

@@ -179,6 +179,7 @@ fn a_follower_that_members_remove_says_so_and_the_others_go_on_without_it() {
     (0..5).for_each(|_| cluster.run_idle());
     assert_eq!((cluster.status(gone).role, cluster.status(leader).view), (Role::Removed, view));
     assert_eq!(cluster.serving[&gone], Serving::NoMore);
+    assert_eq!(cluster.query(gone, Query::Transaction(removed.txid)), Err(Refusal::NodeRemoved), "nobody confirms it");
     cluster.stop(gone);
     let other = others(&cluster, &[leader])[0];
     cluster.restart(leader);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synod_node::{StartError, StopReason};
+use synod_node::{Query, QueryAnswer, Refusal, StartError, StopReason, TxStatus};
 use synod_types::{NodeId, View};
 
 use crate::harness::disks::Image;
@@ -179,4 +179,26 @@ fn an_old_log_beside_a_new_vote_record_is_refused_and_so_is_the_reverse() {
     assert!(matches!(mixed, Err(StartError::VoteRecordRolledBack { node, .. }) if node == follower), "{mixed:?}");
     cluster.start_from(follower, new).unwrap();
     cluster.run_until_leader();
+}
+
+/// Its host alone could say so.
+#[test]
+fn a_node_that_starts_says_of_no_transaction_that_it_is_committed_until_its_peers_confirm_its_disk() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.run_until_leader();
+    let txid = cluster.write(leader, 1, put(1, "committed")).unwrap().txid;
+    cluster.run_idle();
+    let node = others(&cluster, &[leader])[0];
+    cluster.part(&[node], &others(&cluster, &[node]));
+    cluster.restart(node);
+    cluster.run_for(Duration::from_secs(3));
+    for query in [Query::Transaction(txid), Query::Receipt(txid), Query::ReadIndex] {
+        assert_eq!(cluster.query(node, query), Err(Refusal::Starting));
+    }
+    assert!(matches!(cluster.query(node, Query::Status), Ok(QueryAnswer::Status(_))));
+    cluster.join();
+    cluster.run_for(Duration::from_secs(3));
+    let committed = QueryAnswer::Transaction(TxStatus::Committed);
+    assert_eq!(cluster.query(node, Query::Transaction(txid)), Ok(committed));
+    assert!(cluster.query(node, Query::Receipt(txid)).is_ok());
 }

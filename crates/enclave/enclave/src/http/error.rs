@@ -50,6 +50,7 @@ impl From<Refusal> for Failure {
                 "NodeRemoved",
                 "members have removed this node: send it to another one, under the same request id",
             ),
+            Refusal::Starting => (503, "Starting", "ask another node, or wait a moment"),
             Refusal::RequestIdReused => (
                 422,
                 "RequestIdReused",

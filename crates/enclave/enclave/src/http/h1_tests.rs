@@ -510,6 +510,7 @@ async fn a_refusal_of_the_node_has_its_status_and_code() {
         (Refusal::NoLeader, 503, "NoLeader"),
         (Refusal::NotAuthorized, 403, "NotAuthorized"),
         (Refusal::NodeRemoved, 503, "NodeRemoved"),
+        (Refusal::Starting, 503, "Starting"),
         (Refusal::RequestIdReused, 422, "RequestIdReused"),
     ] {
         client.send(&put("a", "1")).await;
