@@ -6,6 +6,8 @@
 //! report therefore says apart how far the ledger is signed, and how far its own blocks say it is committed.
 //! Engine entries are unsigned, and covered by the next block: those after the last block are reported, not proven.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use synod_crypto::VerifyingKey;
 use synod_types::boundary::{EntryKind, LogRecord};
@@ -15,6 +17,7 @@ use synod_types::{ConfigurationChange, Decode, DecodeError, Digest, LogIndex, Se
 use crate::block::SealedBlock;
 use crate::check::{BlockRefused, check};
 use crate::genesis::{GenesisPublic, check_genesis};
+use crate::signers::Signers;
 use crate::tip::Tip;
 
 /// Verifies a ledger, file by file, in order.
@@ -51,6 +54,8 @@ pub struct VerifiedEntry<'a> {
     pub index: LogIndex,
     /// The view in which it was proposed.
     pub view: View,
+    /// The key of the service that is in force there: a block is signed with it, and receipts out of it verify under it.
+    pub service: &'a VerifyingKey,
     /// The block; none for an engine entry.
     pub block: Option<&'a SealedBlock>,
 }
@@ -168,7 +173,8 @@ impl Verifier {
         Self::default()
     }
 
-    /// A verifier that refuses a ledger of any other service than `service`.
+    /// A verifier that refuses a ledger that began with any other key of the service than `service`. Which keys follow
+    /// that one, the ledger says.
     pub fn expecting(service: VerifyingKey) -> Self {
         Self { expected: Some(service), ..Self::default() }
     }
@@ -194,12 +200,13 @@ impl Verifier {
         self.network = scan.header().map(|header| header.network);
         for placed in scan.by_ref() {
             let placed = placed.map_err(damaged)?;
-            let block = self.record(&placed).map_err(|reason| fail(placed.offset, reason))?;
+            let (signers, block) = self.record(&placed).map_err(|reason| fail(placed.offset, reason))?;
             on_entry(&VerifiedEntry {
                 file: name,
                 offset: placed.offset as u64,
                 index: placed.record.index,
                 view: placed.record.view,
+                service: &signers.keys().service,
                 block: block.as_ref(),
             });
         }
@@ -225,7 +232,8 @@ impl Verifier {
         }
     }
 
-    fn record(&mut self, placed: &Placed) -> Result<Option<SealedBlock>, FailureReason> {
+    /// Verifies a record; returns who signs there, and the block in it.
+    fn record(&mut self, placed: &Placed) -> Result<(Arc<Signers>, Option<SealedBlock>), FailureReason> {
         let record = &placed.record;
         let Some(state) = &mut self.state else {
             let block = block_of(record)?;
@@ -233,18 +241,20 @@ impl Verifier {
             if self.network != Some(state.tip.network) {
                 return Err(FailureReason::OtherNetwork);
             }
+            let signers = Arc::clone(&state.tip.signers);
             self.state = Some(state);
-            return Ok(Some(block));
+            return Ok((signers, Some(block)));
         };
+        let signers = Arc::clone(&state.tip.signers);
         match record.kind {
             EntryKind::Block => {
                 let block = block_of(record)?;
                 state.block(&block)?;
-                Ok(Some(block))
+                Ok((signers, Some(block)))
             }
             EntryKind::Engine | EntryKind::Configuration => {
                 state.engine_entry(record)?;
-                Ok(None)
+                Ok((signers, None))
             }
         }
     }

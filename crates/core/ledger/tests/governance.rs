@@ -190,11 +190,17 @@ fn a_verifier_without_keys_follows_changes_of_nodes_and_service() {
         changed.block.to_record(),
         block.block.to_record(),
     ];
-    let files = files(tip.network, &records, 2).into_iter().map(|(name, bytes)| (name, Bytes::from(bytes)));
-    let service = network.service.verifying_key().clone();
-    let report = Verifier::expecting(service.clone()).verify(files).unwrap();
-    assert_eq!((report.transactions, report.service), (4, service));
-    assert_eq!(report.service_in_force, *next.verifying_key());
+    let (first, next) = (network.service.verifying_key().clone(), next.verifying_key().clone());
+    let mut verifier = Verifier::expecting(first.clone());
+    let mut keys = Vec::new();
+    for (name, bytes) in files(tip.network, &records, 2) {
+        verifier.file(&name, Bytes::from(bytes), |entry| keys.push(entry.service.clone())).unwrap();
+    }
+    // The key of before signs the block that names the next one.
+    assert_eq!(keys, [&first, &first, &first, &first, &next].map(Clone::clone));
+    let report = verifier.finish().unwrap();
+    assert_eq!((report.transactions, report.service), (4, first));
+    assert_eq!(report.service_in_force, next);
 }
 
 #[test]

@@ -64,7 +64,11 @@ impl World {
             Action::Answer { token, result } => self.through_worker(node, Item::Answer(token, result)),
             Action::Committed(txid) => self.through_worker(node, Item::Committed(txid)),
             // All channels stand here, whoever has a part, and clients ask every node.
-            Action::Circle(_) | Action::Serving(_) | Action::ServiceRotated(_) => Ok(()),
+            Action::Circle(_) | Action::Serving(_) => Ok(()),
+            Action::ServiceRotated(service) => {
+                let told = self.sites[&node].process.as_ref().map_or(Seqno(0), |process| process.told);
+                self.truth.rotated(node, told, service.verifying_key())
+            }
             Action::Governed(governed) => self.tables_told(node, governed.txid, &governed.state),
             Action::Stop { reason } => self.stopped(node, reason),
         }

@@ -1,5 +1,6 @@
-//! Members who decide: who takes part, and who may act. One decision after the other; each is proposed and voted
-//! through like a client's request, which is made again under its id, anywhere, until it has led to what it is for.
+//! Members who decide: who takes part, who may act, and when the service takes another key. One decision after the
+//! other; each is proposed and voted through like a client's request, which is made again under its id, anywhere, until
+//! it has led to what it is for.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -8,7 +9,8 @@ use synod_governance::bounded::{Blob, List, Name, Note};
 use synod_governance::entries::{Address, CertificateDer};
 use synod_governance::statement::{Body, prepare, proposal_digest};
 use synod_governance::{
-    Action, AddActor, BallotBody, Choice, NodeEntry, Pins, ProposalBody, RemoveActor, RemoveNode, Request, Tables,
+    Action, AddActor, BallotBody, Choice, NodeEntry, Pins, ProposalBody, RemoveActor, RemoveNode, Request,
+    RotateServiceIdentity, Tables,
 };
 use synod_kv::State;
 use synod_node::{Answer, ClientRequest, Refusal};
@@ -66,9 +68,9 @@ impl Governor {
         Self { queue: VecDeque::new(), deciding: None, asked: BTreeMap::new(), turned: BTreeSet::new(), turn: 0, prng }
     }
 
-    /// Whether nothing is being decided.
-    pub const fn is_done(&self) -> bool {
-        self.deciding.is_none()
+    /// Whether nothing is being decided, nor to be decided.
+    pub fn is_done(&self) -> bool {
+        self.deciding.is_none() && self.queue.is_empty()
     }
 
     /// Whether an actor of genesis was one all the time.
@@ -99,7 +101,7 @@ impl World {
     /// Has members decide something, after all that they are to decide already.
     pub fn decide(&mut self, decision: Decision) {
         self.governor.queue.push_back(decision);
-        if self.governor.is_done() {
+        if self.governor.deciding.is_none() {
             self.plan_governor_turn(0);
         }
     }
@@ -218,6 +220,11 @@ impl World {
                 // A majority stays, or one of two.
                 let gone = if listed.len() == 2 { 1 } else { listed.len().saturating_sub(1) / 2 };
                 if added.is_empty() { added } else { listed.into_iter().take(gone).map(remove).chain(added).collect() }
+            }
+            Decision::RotateService => vec![Action::RotateServiceIdentity(RotateServiceIdentity {})],
+            Decision::RotateServiceAndReplaceNode { who } => {
+                let replaces = self.actions_of(Decision::ReplaceNode { who });
+                self.actions_of(Decision::RotateService).into_iter().chain(replaces).collect()
             }
             Decision::TurnParticipant { number } => {
                 let consortium = self.consortium.clone();

@@ -210,9 +210,9 @@ impl World {
         let chosen = nodes[(seed % nodes.len() as u64) as usize];
         for node in &nodes {
             if all || *node == chosen {
-                let blocks = audit.verify(*node, &self.sites[node].disk)?;
+                let verified = audit.verify(*node, &self.sites[node].disk)?;
                 if *node == chosen {
-                    audit.replay(&blocks)?;
+                    audit.replay(&verified)?;
                 }
             }
         }
@@ -228,6 +228,7 @@ impl World {
             committed_by_successors: self.truth.committed_by_successors(),
             answered_again: again as u64,
             changes: self.truth.changes() as u64,
+            rotations: self.truth.rotations().count() as u64,
             removed: self.sites.values().filter(|site| is_removed(site)).count() as u64,
             ..self.probes
         }

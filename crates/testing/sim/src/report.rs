@@ -94,6 +94,8 @@ probes! {
     decisions,
     /// Changes of who takes part in consensus.
     changes,
+    /// Keys that the service took.
+    rotations,
     /// Nodes that learned that members had removed them.
     removed,
     /// Disks put back to an earlier state.

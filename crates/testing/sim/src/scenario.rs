@@ -1,7 +1,7 @@
 //! Handles for scenarios: clusters in which one thing goes wrong, at a moment that a test chooses.
 
 use synod_node::{Answer, Status, StopReason};
-use synod_types::{LogIndex, NodeId, View};
+use synod_types::{LogIndex, NodeId, TxId, View};
 
 use crate::check::Checked;
 use crate::check::history::Call;
@@ -76,6 +76,13 @@ impl World {
         self.leader().expect("just waited for")
     }
 
+    /// Goes on until a listed node leads, whoever else runs; those that were removed follow nobody. Returns it.
+    pub fn await_listed_leader(&mut self) -> NodeId {
+        let leads = |world: &Self| world.leader().filter(|leader| world.truth.listed().contains(leader));
+        self.run_to("a listed node leads", |world| leads(world).is_some());
+        leads(self).expect("just waited for")
+    }
+
     /// Goes on until a node other than `before` leads a later view; returns it.
     pub fn await_successor(&mut self, before: NodeId) -> NodeId {
         self.run_to("another node leads", |world| world.leader().is_some_and(|leader| leader != before));
@@ -137,6 +144,11 @@ impl World {
     /// Somebody asks a node for a linearizable read; whether it sees what was told before is checked when it answers.
     pub fn read_index_at(&mut self, node: NodeId) {
         self.plan(100, node, Local::Question(Question::ReadIndex(0)));
+    }
+
+    /// Somebody asks a node for the receipt of a transaction; what it is worth is checked when the scenario ends.
+    pub fn receipt_at(&mut self, node: NodeId, txid: TxId) {
+        self.plan(100, node, Local::Question(Question::Receipt(txid)));
     }
 
     /// A client makes a request once more, at a node.

@@ -115,6 +115,13 @@ pub enum Decision {
     },
     /// As many nodes as may go at once are removed, and others join.
     ReplaceMany,
+    /// The service takes another key.
+    RotateService,
+    /// The same, and with it a node is removed, and another one joins.
+    RotateServiceAndReplaceNode {
+        /// Which is removed.
+        who: Who,
+    },
     /// A participant is removed, or let in.
     TurnParticipant {
         /// Which.
@@ -320,11 +327,13 @@ impl Swarm {
 const DECIDING_PPM: u32 = 300_000;
 
 fn decision(prng: &mut Prng) -> Decision {
-    match prng.below(10) {
+    match prng.below(13) {
         0..3 => Decision::AddNode,
         3..5 => Decision::RemoveNode { who: who(prng) },
         5..8 => Decision::ReplaceNode { who: who(prng) },
         8 => Decision::TurnParticipant { number: prng.index(ACTORS) },
+        9..11 => Decision::RotateService,
+        11 => Decision::RotateServiceAndReplaceNode { who: who(prng) },
         _ => Decision::ReplaceMany,
     }
 }

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use synod_governance::Tables;
-use synod_ledger::{BlockKind, Content, Receipt, RequestRecord, SealedBlock, Verifier, open};
+use synod_ledger::{BlockKind, Content, Receipt, RequestRecord, SealedBlock, VerifiedEntry, Verifier, open};
 use synod_node::TxStatus;
 use synod_types::{AdapterId, Decode, Digest, Encode, NodeId, RequestId, Seqno, TxId};
 use synod_worker::{ActorFacts, Apply, Method, Plan, Reader, Reply, Request, ToWorker, Worker};
 
 use super::history::{Call, History};
 use super::secrecy;
+use super::services::Services;
 use super::truth::Truth;
 use super::{Checked, Violation, violated};
 use crate::consortium::{Consortium, kits, session_keys};
@@ -22,6 +23,15 @@ use crate::governor::{Governor, READABLE};
 struct Done {
     txid: TxId,
     replies: Vec<Reply>,
+}
+
+/// What the offline verifier saw.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// The blocks.
+    pub blocks: Vec<SealedBlock>,
+    /// Each key of the service, with the first transaction that it signs.
+    pub services: Services,
 }
 
 /// All that an audit looks at.
@@ -54,32 +64,37 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// Runs the offline verifier over a node's files, and checks what it says; returns the blocks that it verified.
+    /// Runs the offline verifier over a node's files, and checks what it says; returns what it verified.
     ///
     /// # Errors
     /// If it refuses them, or sees another ledger than the nodes agreed on.
-    pub fn verify(&self, node: NodeId, disk: &Disk) -> Checked<Vec<SealedBlock>> {
+    pub fn verify(&self, node: NodeId, disk: &Disk) -> Checked<Verified> {
         let refused = |seen: String| Violation { claim: "the offline verifier accepts each node's files", seen };
         let mut verifier = Verifier::expecting(self.consortium.service().clone());
-        let mut blocks = Vec::new();
+        let mut verified = Verified::default();
         for (name, bytes) in disk.files() {
-            let gather = |entry: &synod_ledger::VerifiedEntry<'_>| blocks.extend(entry.block.cloned());
+            let gather = |entry: &VerifiedEntry<'_>| {
+                let Some(block) = entry.block else { return };
+                verified.services.note(block.header.first_seqno, entry.service);
+                verified.blocks.push(block.clone());
+            };
             verifier.file(&name, bytes, gather).map_err(|failure| refused(format!("node {node}: {failure}")))?;
         }
         let report = verifier.finish().map_err(|failure| refused(format!("node {node}: {failure}")))?;
         if report.torn_tail.is_some() || report.last_signed < self.truth.last() {
             return Err(refused(format!("node {node}: it reports {report:?}, committed is {}", self.truth.last())));
         }
-        Ok(blocks)
+        Ok(verified)
     }
 
-    /// Replays verified blocks on a fresh worker; compares every answer, read and state with it.
+    /// Replays verified blocks on a fresh worker; compares every answer, read, state and key of the service with it.
     ///
     /// # Errors
     /// The first thing that does not fit.
-    pub fn replay(&self, blocks: &[SealedBlock]) -> Checked {
-        let mut replay = Replay::new(self);
-        for block in blocks {
+    pub fn replay(&self, verified: &Verified) -> Checked {
+        verified.services.check(self.truth)?;
+        let mut replay = Replay::new(self, &verified.services);
+        for block in &verified.blocks {
             if block.header.last_seqno() > self.truth.last().seqno {
                 break;
             }
@@ -88,13 +103,13 @@ impl Audit<'_> {
         replay.finish()
     }
 
-    /// Checks receipts that were handed out.
-    ///
-    /// # Errors
-    /// If one does not verify, or proves something else.
-    pub fn receipts(&self, claims: &BTreeMap<Seqno, Option<Digest>>) -> Checked {
+    /// Checks receipts that were handed out: each verifies under the key of the service that signed there.
+    fn receipts(&self, claims: &BTreeMap<Seqno, Option<Digest>>, services: &Services) -> Checked {
         for (txid, receipt) in &self.history.receipts {
-            match Receipt::verify(receipt, self.consortium.service()) {
+            let Some(service) = services.at(txid.seqno) else {
+                return violated("receipts verify", format!("nothing signs {txid}"));
+            };
+            match Receipt::verify(receipt, service) {
                 Ok(proved) if proved.txid == *txid && claims.get(&txid.seqno) == Some(&proved.claims) => {}
                 other => {
                     return violated("receipts verify", format!("that of {txid} gives {other:?}"));
@@ -124,6 +139,7 @@ impl Audit<'_> {
 /// A replay in progress.
 struct Replay<'a> {
     audit: &'a Audit<'a>,
+    services: &'a Services,
     worker: Worker,
     reader: Reader,
     done: BTreeMap<RequestId, Done>,
@@ -137,7 +153,7 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn new(audit: &'a Audit<'a>) -> Self {
+    fn new(audit: &'a Audit<'a>, services: &'a Services) -> Self {
         let worker = Worker::new(&kits());
         let mut observations: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (place, observation) in audit.history.observations.iter().enumerate() {
@@ -146,6 +162,7 @@ impl<'a> Replay<'a> {
         let reader = worker.reader();
         Self {
             audit,
+            services,
             worker,
             reader,
             done: BTreeMap::new(),
@@ -301,7 +318,7 @@ impl<'a> Replay<'a> {
             }
             self.check_random(asked.calls.iter().zip(&answer.replies), answer.txid)?;
         }
-        self.audit.receipts(&self.claims)?;
+        self.audit.receipts(&self.claims, self.services)?;
         self.audit.statuses()
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use synod_crypto::VerifyingKey;
 use synod_governance::Tables;
 use synod_kv::State;
 use synod_types::boundary::{EntryKind, LogRecord};
@@ -21,6 +22,8 @@ pub struct Truth {
     /// The governance tables, as far as any node has told, the transaction that they are of, and all digests so far.
     tables: State,
     governed: BTreeMap<Seqno, (NodeId, Digest)>,
+    /// The keys that the service took, by the transaction that decided so.
+    rotated: BTreeMap<Seqno, (NodeId, VerifyingKey)>,
     last_listed: NodeId,
     leaders: BTreeMap<View, NodeId>,
     entries: BTreeMap<(LogIndex, View), LogRecord>,
@@ -41,6 +44,7 @@ impl Truth {
             configurations: vec![(genesis.index, first)],
             tables: consortium.tables.clone(),
             governed: BTreeMap::new(),
+            rotated: BTreeMap::new(),
             last_listed: NodeId(consortium.nodes.len() as u64),
             leaders: BTreeMap::new(),
             entries: BTreeMap::from([((genesis.index, genesis.view), genesis.clone())]),
@@ -106,6 +110,23 @@ impl Truth {
                 self.listed().last().copied().map_or(self.last_listed, |last| last.max(self.last_listed));
         }
         Ok(())
+    }
+
+    /// A node tells the key that the service has after a transaction.
+    ///
+    /// # Errors
+    /// If another node told another.
+    pub fn rotated(&mut self, node: NodeId, seqno: Seqno, key: &VerifyingKey) -> Checked {
+        let (other, known) = self.rotated.entry(seqno).or_insert_with(|| (node, key.clone()));
+        if known == key {
+            return Ok(());
+        }
+        violated("the service has one key at a seqno", format!("nodes {other} and {node} differ after seqno {seqno}"))
+    }
+
+    /// Each key that the service took, with the first transaction that it signs.
+    pub fn rotations(&self) -> impl Iterator<Item = (Seqno, VerifyingKey)> + Clone {
+        self.rotated.iter().map(|(seqno, (_, key))| (seqno.next(), key.clone()))
     }
 
     /// The governance tables, as far as any node has told.

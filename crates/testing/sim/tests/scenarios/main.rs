@@ -7,6 +7,7 @@ mod membership;
 mod parted;
 mod requests;
 mod roll_backs;
+mod rotation;
 
 /// Two clients of the tables; client 0 is a stranger.
 const ONE: usize = 1;

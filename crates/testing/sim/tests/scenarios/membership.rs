@@ -3,16 +3,7 @@
 use synod_sim::scenario::calm_with_newcomers;
 use synod_sim::swarm::{Decision, Who};
 
-use synod_sim::World;
-use synod_types::NodeId;
-
 use crate::{ONE, OTHER};
-
-/// Goes on until a listed node leads; those that were removed follow nobody.
-fn one_that_leads(world: &mut World) -> NodeId {
-    world.run_to("a listed node leads", |world| world.leader().is_some_and(|leader| world.listed().contains(&leader)));
-    world.leader().expect("just waited for")
-}
 
 #[test]
 fn every_node_is_replaced_one_after_the_other_while_clients_write_and_nothing_is_lost() {
@@ -25,7 +16,7 @@ fn every_node_is_replaced_one_after_the_other_while_clients_write_and_nothing_is
         let request = world.ask_at(ONE, leader);
         world.start_newcomers();
         world.await_decisions();
-        let leader = one_that_leads(&mut world);
+        let leader = world.await_listed_leader();
         world.ask_again_at(ONE, request, leader);
         world.await_answer(request);
     }
@@ -50,7 +41,7 @@ fn a_leader_that_is_cut_off_when_members_remove_it_loses_nothing_that_was_acknow
     }
     world.await_decisions();
     assert!(!world.listed().contains(&leader) || world.listed().len() == 2);
-    let next = one_that_leads(&mut world);
+    let next = world.await_listed_leader();
     let request = world.ask_at(OTHER, next);
     world.await_answer(request);
     world.end_well();
