@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use synod_governance::Tables;
 use synod_node::government::kind;
 use synod_node::{Event as NodeEvent, Governed, Query, QueryAnswer, Refusal};
-use synod_types::{ActorId, Seqno, TxId, limits};
+use synod_types::{ActorId, Seqno, TxId, View, limits};
 use synod_worker::{ActorFacts, Committed, Reader};
 
 use crate::actors::Actors;
@@ -21,7 +21,7 @@ use crate::pool::Pools;
 use crate::purpose::Purpose;
 use crate::rotation::Papers;
 use crate::serving::Serving;
-use crate::views::Views;
+use crate::views::{VIEWS_MAX, Views};
 use crate::waits::Waits;
 
 /// What all sessions of a node share.
@@ -44,7 +44,7 @@ pub struct Service {
     pub office: Arc<PostOffice>,
     /// What waits for a commit.
     pub waits: Waits,
-    /// The views of committed transactions.
+    /// The views of committed transactions. Told of every block, and before the snapshot that holds it is published.
     pub views: Views,
     /// Whether clients are served at all.
     pub serving: Serving,
@@ -81,7 +81,7 @@ impl Service {
             manager,
             office: Arc::default(),
             waits: Waits::default(),
-            views: Views::default(),
+            views: Views::new(VIEWS_MAX),
             serving: Serving::default(),
             metrics: Metrics::default(),
             application_bodies: Bodies::new(BODIES_BYTES_MAX, BODIES_BYTES_MAX),
@@ -112,7 +112,7 @@ impl Service {
     /// The latest committed snapshot, and the id of its last transaction.
     pub fn snapshot(&self) -> (Arc<Committed>, TxId) {
         let latest = self.reader.latest();
-        let txid = self.views.txid(latest.seqno);
+        let txid = self.views.txid(latest.seqno).unwrap_or(TxId::new(View(0), latest.seqno));
         (latest, txid)
     }
 

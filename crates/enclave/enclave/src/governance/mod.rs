@@ -9,7 +9,6 @@ pub mod route;
 mod route_tests;
 #[cfg(test)]
 pub mod testing;
-mod txids;
 pub mod watch;
 
 use synod_governance::Tables;
@@ -19,8 +18,9 @@ use synod_node::Governed;
 use synod_types::{Digest, Seqno, TxId};
 
 use log::{Frame, Log};
-use txids::Txids;
 use watch::Watchers;
+
+use crate::views::{GOVERNED_VIEWS_MAX, Views};
 
 /// What is needed besides the tables to tell of governance. Shared between threads.
 #[derive(Debug)]
@@ -31,19 +31,20 @@ pub struct Governance {
     pub log: Log,
     /// Who watches.
     pub watchers: Watchers,
-    txids: Txids,
+    /// The views of governance transactions.
+    views: Views,
 }
 
 impl Governance {
     /// The governance of this network; of its events so many bytes are kept.
     pub fn new(network: Digest, log_bytes_max: usize) -> Self {
         let log = Log::new(log_bytes_max);
-        Self { network, log, watchers: Watchers::default(), txids: Txids::default() }
+        Self { network, log, watchers: Watchers::default(), views: Views::new(GOVERNED_VIEWS_MAX) }
     }
 
     /// Notes the id of a committed governance transaction. Told of each, in order, at least once.
     pub fn committed(&self, txid: TxId) {
-        self.txids.committed(txid);
+        self.views.committed(txid);
     }
 
     /// Notes a committed governance transaction that led on from the tables `before`, and what it did. Told of each, in
@@ -66,6 +67,6 @@ impl Governance {
 
     /// The id of a committed governance transaction, if the view in which it was ordered is still known.
     pub fn txid_of(&self, seqno: Seqno) -> Option<TxId> {
-        self.txids.find(seqno)
+        self.views.txid(seqno)
     }
 }
