@@ -15,7 +15,8 @@ pub const EVIDENCE: &str = "synod commit evidence v1";
 pub const CHECK_APPLICATION: &str = "synod check application v1";
 /// Derives the check value of the administrative key; no context.
 pub const CHECK_ADMIN: &str = "synod check administration v1";
-/// Derives the seed of a service key that follows another; context: the network, and the chain up to where it is made.
+/// Derives the seed of a service key that follows another, from the session key and that one; context: the network, and
+/// the chain up to where it is made.
 pub const NEXT_SERVICE: &str = "synod next service v1";
 /// Derives a signing key from a seed; context: the purpose, and a counter.
 pub const SIGNING_SEED: &str = "synod signing seed v1";

@@ -80,12 +80,18 @@ impl ApplicationKey {
         Digest(derive(&self.0, labels::CHECK_APPLICATION, &[]))
     }
 
-    /// The service's key that follows another in `network`, where the log before it has the digest `chain`.
+    /// The service's key that follows `previous` in `network`, where the log before it has the digest `chain`.
     ///
-    /// Nodes make it and tell nobody: whoever holds this key and the ledger has it, and nobody else has. The chain
-    /// covers all that came before, so no two places give the same key, and no leader chooses one.
-    pub fn next_service_key(&self, network: Digest, chain: Digest) -> ServiceKey {
-        ServiceKey::from_seed(&Zeroizing::new(derive(&self.0, labels::NEXT_SERVICE, &[&network.0, &chain.0])))
+    /// Nodes make it and tell nobody. It takes this key, the service's key before, and the ledger: who may read
+    /// applications' data lacks the second, who came by the service's key alone the first. The chain covers all that came
+    /// before, so no two places give the same key.
+    pub fn next_service_key(&self, previous: &ServiceKey, network: Digest, chain: Digest) -> ServiceKey {
+        // Two uniform secrets of fixed size: whoever lacks either cannot tell what is extracted from chance.
+        let mut both = Zeroizing::new([0; 2 * Self::SIZE]);
+        both[..Self::SIZE].copy_from_slice(&self.0);
+        both[Self::SIZE..].copy_from_slice(&*previous.expose_scalar());
+        let seed = derive(&*both, labels::NEXT_SERVICE, &[&network.0, &chain.0]);
+        ServiceKey::from_seed(&Zeroizing::new(seed))
     }
 }
 
@@ -218,20 +224,24 @@ mod tests {
 
     /// Computed with Python's hmac package; changing it takes from a network whose service was rotated its key.
     #[test]
-    fn the_next_service_key_depends_on_session_key_network_and_history() {
-        let next = |key, network, chain| {
-            ApplicationKey::new([key; 32]).next_service_key(Digest([network; 32]), Digest([chain; 32]))
+    fn the_next_service_key_depends_on_session_key_previous_key_network_and_history() {
+        let next = |key, previous, network, chain| {
+            let previous = ServiceKey::from_seed(&[previous; 32]);
+            ApplicationKey::new([key; 32]).next_service_key(&previous, Digest([network; 32]), Digest([chain; 32]))
         };
         let known = ServiceKey::from_seed(&NEXT_SEED);
-        assert_eq!(next(1, 2, 3).verifying_key(), known.verifying_key());
-        for other in [next(9, 2, 3), next(1, 9, 3), next(1, 2, 9), next(1, 3, 2)] {
+        assert_eq!(next(1, 4, 2, 3).verifying_key(), known.verifying_key());
+        for other in [next(9, 4, 2, 3), next(1, 9, 2, 3), next(1, 4, 9, 3), next(1, 4, 2, 9), next(1, 4, 3, 2)] {
             assert_ne!(other.verifying_key(), known.verifying_key());
         }
+        let read = ServiceKey::from_pem(&ServiceKey::from_seed(&[4; 32]).expose_pem()).unwrap();
+        let next = ApplicationKey::new([1; 32]).next_service_key(&read, Digest([2; 32]), Digest([3; 32]));
+        assert_eq!(next.verifying_key(), known.verifying_key(), "a key in a file is the same key");
     }
 
     const NEXT_SEED: [u8; 32] = [
-        0xe9, 0x01, 0x1f, 0xbb, 0x6d, 0xfb, 0xb4, 0xb1, 0xa5, 0x3e, 0x88, 0xc8, 0x12, 0x1d, 0xc8, 0x48, 0x4e, 0x7a,
-        0xfd, 0x6f, 0x4b, 0x8a, 0x27, 0x3c, 0xd2, 0x6f, 0x56, 0xe2, 0x35, 0xc6, 0x69, 0x31,
+        0x88, 0xff, 0x6a, 0x1f, 0x61, 0x97, 0x66, 0x18, 0x44, 0xa9, 0x21, 0x33, 0x6b, 0x30, 0xe8, 0xca, 0xd1, 0x3b,
+        0xdb, 0x48, 0xf5, 0xa6, 0x2f, 0xf5, 0x47, 0x50, 0x09, 0x82, 0xf1, 0x0d, 0xcf, 0x60,
     ];
 
     #[test]

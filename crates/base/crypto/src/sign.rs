@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use zeroize::Zeroizing;
@@ -118,6 +119,13 @@ impl<P: Purpose> SigningKey<P> {
     /// The private key as PKCS #8, PEM. Whoever calls this answers for where it goes.
     pub fn expose_pem(&self) -> Zeroizing<String> {
         Zeroizing::new(armour::encode(PKCS8_TAG, &self.expose_pkcs8_der()))
+    }
+
+    /// The private key itself, big-endian: for what is derived from it.
+    pub(crate) fn expose_scalar(&self) -> Zeroizing<[u8; 32]> {
+        let scalar = AsBigEndian::<EcPrivateKeyBin<'_>>::as_be_bytes(&self.pair.private_key());
+        let scalar = scalar.expect("a key of ours can be written");
+        Zeroizing::new(scalar.as_ref().try_into().expect("a scalar of P-256 has 32 bytes"))
     }
 
     /// The public key.

@@ -78,11 +78,6 @@ impl Sealer {
         self.service.key.verifying_key()
     }
 
-    /// The identity that the service takes in the block after `tip`, if it takes a new one there.
-    pub fn next_service(&self, tip: &Tip) -> ServiceIdentity {
-        ServiceIdentity::new(self.keys.application.next_service_key(tip.network, tip.chain))
-    }
-
     /// The block that opens `moment.view` with a fresh `salt`.
     ///
     /// # Panics
@@ -314,6 +309,12 @@ impl ServiceIdentity {
     /// Its public part.
     pub const fn verifying_key(&self) -> &VerifyingKey {
         self.key.verifying_key()
+    }
+
+    /// The identity that follows this one if members decide so in the block with the log `chain` before it.
+    #[must_use]
+    pub fn next(&self, keys: &SessionKeys, network: Digest, chain: Digest) -> Self {
+        Self::new(keys.application.next_service_key(&self.key, network, chain))
     }
 
     fn sign(&self, root: Digest) -> Signature {

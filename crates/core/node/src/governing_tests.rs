@@ -1,5 +1,5 @@
 use synod_crypto::x509::{Validity, actor_certificate};
-use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys};
+use synod_crypto::{ActorKey, AdminKey, ApplicationKey, Certificate, NodeKey, ServiceKey, SessionKeys};
 use synod_governance::bounded::{Blob, List, Name, Note};
 use synod_governance::entries::CertificateDer;
 use synod_governance::statement::prepare;
@@ -35,15 +35,21 @@ impl World {
     }
 
     fn with(action: Asked) -> Self {
+        Self::of_network(5, action)
+    }
+
+    /// All keys are the same in every network.
+    fn of_network(salt: u8, action: Asked) -> Self {
         let (service_key, node_key) = (ServiceKey::from_seed(&[1; 32]), NodeKey::from_seed(&[2; 32]));
-        let session_keys = SessionKeys::generate(Epoch(1));
+        let (application, admin) = (ApplicationKey::new([8; 32]), AdminKey::new([9; 32]));
+        let session_keys = SessionKeys { epoch: Epoch(1), application, admin };
         let key = ActorKey::from_seed(&[3; 32]);
         let founder = actor_certificate(&key, "Port of Antwerp", VALIDITY);
         let member = founder.actor_id();
         let mut genesis = Genesis::new("network", Time(1)).unwrap();
         genesis.add_actor(Role::Member, "Port of Antwerp", &founder).unwrap();
         genesis.add_node(NodeId(1), "node 1", member, node_key.verifying_key(), "127.0.0.1:7001").unwrap();
-        let record = genesis.seal(&[], &service_key, &session_keys, [5; 32]).unwrap();
+        let record = genesis.seal(&[], &service_key, &session_keys, [salt; 32]).unwrap();
         let (seals, _, mut first) = Seals::new(NodeId(1), &record, (node_key, service_key, session_keys)).unwrap();
         first.tables.apply(&genesis.constitution.genesis_writes(Time(1)).unwrap(), Seqno(1));
 
@@ -143,8 +149,8 @@ fn a_governance_block_that_says_that_anything_else_came_of_its_request_is_refuse
 
 #[test]
 fn a_decided_rotation_gives_the_service_the_key_that_follows_there_and_no_other() {
-    let rotation = || World::with(Asked::RotateServiceIdentity(RotateServiceIdentity {})).at_decision();
-    let (world, elsewhere) = (rotation(), rotation());
+    let rotation = |salt| World::of_network(salt, Asked::RotateServiceIdentity(RotateServiceIdentity {})).at_decision();
+    let (world, elsewhere) = (rotation(5), rotation(6));
     let next = world.seals.next_service(&world.parent);
     let position = world.check(|_, _, signers| signers.service = Some(next.verifying_key().clone())).unwrap();
     assert_eq!(position.service.verifying_key(), next.verifying_key());
@@ -152,7 +158,7 @@ fn a_decided_rotation_gives_the_service_the_key_that_follows_there_and_no_other(
 
     let silent = world.check(|_, _, _| ()).unwrap_err();
     assert_eq!(silent, CheckRefused::Governance(AuditRefused::ServiceDiffers));
-    // A key that the leader chose, and the key that follows at the same place of another network.
+    // A key that the leader chose, and the key that follows at the same place of another network with the same keys.
     let chosen = ServiceKey::from_seed(&[9; 32]).verifying_key().clone();
     let foreign = elsewhere.seals.next_service(&elsewhere.parent).verifying_key().clone();
     for other in [chosen, foreign] {

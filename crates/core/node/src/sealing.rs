@@ -104,7 +104,7 @@ impl Seals {
 
     /// The identity that the service takes in the block on `parent`, if it takes a new one there.
     pub fn next_service(&self, parent: &Position) -> Arc<ServiceIdentity> {
-        Arc::new(self.sealer.next_service(&parent.tip))
+        Arc::new(parent.service.next(self.sealer.keys(), parent.tip.network, parent.tip.chain))
     }
 
     /// The block that opens `moment.view`, on `parent`.
