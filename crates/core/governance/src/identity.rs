@@ -88,6 +88,32 @@ impl Grounds {
     }
 }
 
+/// The last transactions that wrote anything on which [`Grounds`] rest: by them it is seen at once, and without any
+/// certificate, that what a chain said at an earlier transaction still holds.
+///
+/// A chain says something else only after its actor's entry was written, or another that makes a nearer certificate an
+/// actor's, or its actor's revocation list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastChange {
+    actors: Seqno,
+    any: Seqno,
+}
+
+impl LastChange {
+    /// In these tables.
+    pub fn of(state: &State) -> Self {
+        let actors = state.newest(ACTORS.name()).unwrap_or_default();
+        Self { actors, any: actors.max(state.newest(REVOKED.name()).unwrap_or_default()) }
+    }
+
+    /// Whether `state`, of which this is, may say something else of chains of `actor` than the tables after `seqno`. An
+    /// actor that was removed has no entry to be found here: ask for it apart.
+    pub fn is_after(&self, seqno: Seqno, state: &State, actor: &ActorId) -> bool {
+        // Lists of others change nothing, and whoever registers one after the other must not hold others up.
+        seqno < self.any && (seqno < self.actors || Some(seqno) < state.version(REVOKED.name(), &actor.key_bytes()))
+    }
+}
+
 /// As [`identify`], with the actor's entry and the leaf.
 pub(crate) fn speaker(
     tables: Tables<'_>,

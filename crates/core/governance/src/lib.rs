@@ -47,7 +47,7 @@ pub use constitution::{Constitution, Flaw, Place};
 pub use entries::{ActorEntry, NodeEntry, Pins, Role, Rules, Settings, Status};
 pub use event::Event;
 pub use execute::{Env, Outcome, Request, Statement, execute};
-pub use identity::{Caller, Grounds, IdentityRefused, identify};
+pub use identity::{Caller, Grounds, IdentityRefused, LastChange, identify};
 pub use policy::{Members, Policy, PolicyRefused, Verdict};
 pub use reason::{ActionReason, Reason, Refused};
 pub use standing::{Condition, Predicate, RuleRefused, StandingRule, Subject};

@@ -94,6 +94,11 @@ impl State {
         self.stored(map, key).map(|stored| stored.version)
     }
 
+    /// The seqno of the latest transaction that wrote one of the values of a map. It walks all of them.
+    pub fn newest(&self, map: &MapName) -> Option<Seqno> {
+        self.maps.get(map)?.values().map(|stored| stored.version).max()
+    }
+
     /// How many entries a map has.
     pub fn len(&self, map: &MapName) -> usize {
         self.maps.get(map).map_or(0, OrdMap::len)

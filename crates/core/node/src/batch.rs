@@ -76,17 +76,18 @@ pub fn batches<T: Item>(items: Vec<T>) -> impl Iterator<Item = Vec<T>> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use synod_types::{ActorId, AdapterId, Encode, RequestId, TxId};
+    use synod_types::{ActorId, AdapterId, Encode, RequestId, Seqno, Time, TxId};
     use synod_worker::Reply;
 
     use super::*;
-    use crate::event::Answer;
+    use crate::event::{Answer, Proof};
     use crate::peer::PeerMessage;
 
     fn request(token: u64, calls: &[usize]) -> ClientRequest {
         let calls = calls.iter().map(|size| Bytes::from(vec![7; *size])).collect();
         let (actor, request_id) = (ActorId([1; 32]), RequestId([2; 16]));
-        ClientRequest { token, actor, request_id, adapter: AdapterId(3), calls }
+        let proof = Proof { seqno: Seqno(u64::MAX), valid_until: Time(u64::MAX) };
+        ClientRequest { token, actor, proof, request_id, adapter: AdapterId(3), calls }
     }
 
     fn response(token: u64, replies: &[usize]) -> Response {

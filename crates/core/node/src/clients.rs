@@ -36,7 +36,11 @@ impl Node {
     pub(crate) fn respond(&mut self, waiting: Waiting, result: Result<Answer, Refusal>) {
         self.inbox.answered(&waiting);
         let result = if waiting.in_doubt { result.map_err(Refusal::in_doubt) } else { result };
-        self.answer(waiting.origin, result);
+        match (waiting.origin, result) {
+            // The session needs it to send it again.
+            (Origin::Client(_), Err(Refusal::ProveAnew)) => self.unproved.push(waiting.request),
+            (origin, result) => self.answer(origin, result),
+        }
     }
 
     fn answer(&mut self, origin: Origin, result: Result<Answer, Refusal>) {
@@ -127,6 +131,9 @@ impl Node {
     pub(crate) fn flush_answers(&mut self) {
         if !self.responses.is_empty() {
             self.actions.push_back(Action::Respond(std::mem::take(&mut self.responses)));
+        }
+        if !self.unproved.is_empty() {
+            self.actions.push_back(Action::ProveAnew(std::mem::take(&mut self.unproved)));
         }
         for (to, responses) in std::mem::take(&mut self.peer_responses) {
             for batch in batches(responses) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use synod_kv::State;
 use synod_ledger::ServiceIdentity;
 use synod_types::boundary::{Append, LedgerRange, LogRecord, Restart, Ticket};
-use synod_types::{ActorId, AdapterId, NodeId, RequestId, Time, TxId, Untrusted, View};
+use synod_types::{ActorId, AdapterId, NodeId, RequestId, Seqno, Time, TxId, Untrusted, View};
 use synod_worker::{Executed, Reply, ToWorker};
 
 /// Something that happened, with the time at which it is handled as an argument of its own.
@@ -57,6 +57,8 @@ pub struct ClientRequest {
     pub token: u64,
     /// Who asks, as proved by the session.
     pub actor: ActorId,
+    /// How recent that proof is.
+    pub proof: Proof,
     /// The id under which a retry is the same request.
     pub request_id: RequestId,
     /// The adapter to call.
@@ -70,6 +72,16 @@ impl ClientRequest {
     pub(crate) fn size(&self) -> usize {
         self.calls.iter().map(Bytes::len).sum()
     }
+}
+
+/// On what a session's word for its actor rests. The node that orders a request may know of later decisions than
+/// the one that the session is with, so it compares them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// The last governance transaction of the tables by which the session's certificates speak for the actor.
+    pub seqno: Seqno,
+    /// The last moment at which all of them are valid.
+    pub valid_until: Time,
 }
 
 /// A question about this node or its ledger.
@@ -205,6 +217,9 @@ pub enum Action {
     Worker(ToWorker),
     /// Answer clients.
     Respond(Vec<Response>),
+    /// Nothing was done of these requests of clients: what their sessions proved may not hold any more by the tables of
+    /// the node that orders. Each may come again once it was proved anew, by tables that hold all that is committed.
+    ProveAnew(Vec<ClientRequest>),
     /// Answer a query.
     Answer {
         /// The query's token.
@@ -302,6 +317,9 @@ pub enum Refusal {
     /// The node does not know yet whether its disk holds all that it promised.
     #[error("the node is starting, and its peers have not confirmed yet what its disk holds")]
     Starting = 11,
+    /// What the session proved rests on tables that have changed since, or its certificates expired.
+    #[error("for whom the session speaks may have been decided otherwise since it was looked at")]
+    ProveAnew = 12,
 }
 
 impl Refusal {
@@ -331,6 +349,7 @@ impl TryFrom<u8> for Refusal {
             Self::RequestIdReused,
             Self::NodeRemoved,
             Self::Starting,
+            Self::ProveAnew,
         ]
         .into_iter()
         .find(|refusal| *refusal as u8 == byte)

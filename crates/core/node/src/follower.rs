@@ -157,8 +157,8 @@ impl Node {
                     self.respond(waiting, done.answer.clone());
                 }
             }
-            for (waiting, answer) in layer.readers {
-                self.respond(waiting, Ok(answer));
+            for (waiting, result) in layer.readers {
+                self.respond(waiting, result);
             }
         }
     }

@@ -67,13 +67,13 @@ impl Node {
         let before = self.government.state();
         let outcome = match carry_out(before, &env, actor, request) {
             Ok(outcome) => outcome,
-            Err(reply) => return self.answer_reader(waiting, Answer { txid: base, replies: vec![reply] }),
+            Err(reply) => return self.answer_at_tip(waiting, Ok(Answer { txid: base, replies: vec![reply] })),
         };
         let tables = after(before, &outcome.writes, &env);
         let service = rotates(before, &tables).then(|| self.seals.next_service(parent));
         let change = signer_change(before, &tables, service.as_deref());
         if let Some(Err(short)) = change.nodes.as_ref().map(|nodes| self.check_stay(now, nodes)) {
-            return self.answer_reader(waiting, Answer { txid: base, replies: vec![too_few(short)] });
+            return self.answer_at_tip(waiting, Ok(Answer { txid: base, replies: vec![too_few(short)] }));
         }
         let reply = answer(&outcome);
         let key = self.requests.key(request.actor, request.request_id);

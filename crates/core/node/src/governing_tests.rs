@@ -10,6 +10,7 @@ use synod_types::{ActorId, Epoch, RequestId, Seqno, View};
 
 use super::*;
 use crate::audit::AuditRefused;
+use crate::event::Proof;
 use crate::genesis::Genesis;
 use crate::sealing::{CheckRefused, Seals};
 
@@ -89,6 +90,7 @@ impl World {
         let request = ClientRequest {
             token: 1,
             actor: self.member,
+            proof: Proof::default(),
             request_id: RequestId([8; 16]),
             adapter: AdapterId::GOVERNANCE,
             calls: vec![self.proposal.clone()],

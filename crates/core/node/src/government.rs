@@ -7,10 +7,12 @@
 use std::collections::HashMap;
 
 use synod_governance::entries::AdapterEntry;
-use synod_governance::{Role, Rules, Tables};
+use synod_governance::{LastChange, Role, Rules, Tables};
 use synod_kv::{EntryRefused, State, WriteSet};
-use synod_types::{ActorId, AdapterId, LogIndex, Seqno};
+use synod_types::{ActorId, AdapterId, LogIndex, Seqno, Time};
 use synod_worker::{ActorFacts, ActorKind};
+
+use crate::event::Proof;
 
 /// The tables at the committed entry and after each uncommitted governance block.
 #[derive(Default)]
@@ -25,6 +27,7 @@ pub struct Government {
 struct View {
     state: State,
     actors: HashMap<ActorId, ActorFacts>,
+    last_change: LastChange,
     adapters: Vec<String>,
     rules: Rules,
 }
@@ -66,6 +69,13 @@ impl Government {
     /// What an actor may do at the tip; `None` if it is neither member nor participant.
     pub fn actor(&self, id: &ActorId) -> Option<ActorFacts> {
         self.tip().actors.get(id).copied()
+    }
+
+    /// Whether what a session proved for `actor` holds at the tip, for a transaction at `time`. That `actor` is one is
+    /// another question: see [`Self::actor`].
+    pub fn holds(&self, proof: &Proof, actor: &ActorId, time: Time) -> bool {
+        let tip = self.tip();
+        time <= proof.valid_until && !tip.last_change.is_after(proof.seqno, &tip.state, actor)
     }
 
     /// Everyone who may do anything, as committed, in no particular order.
@@ -111,7 +121,7 @@ impl View {
         let name = |adapter: AdapterEntry| adapter.name.as_str().to_owned();
         let adapters = tables.adapters()?.into_iter().map(name).collect();
         let rules = tables.settings()?.rules;
-        Ok(Self { actors, adapters, rules, state })
+        Ok(Self { actors, last_change: LastChange::of(&state), adapters, rules, state })
     }
 }
 

@@ -2,11 +2,13 @@ use bytes::Bytes;
 use synod_types::RequestId;
 
 use super::*;
+use crate::event::Proof;
 
 fn request(token: u64, size: usize) -> ClientRequest {
     ClientRequest {
         token,
         actor: ActorId([1; 32]),
+        proof: Proof::default(),
         request_id: RequestId([0; 16]),
         adapter: AdapterId(0),
         calls: vec![Bytes::from(vec![0; size])],

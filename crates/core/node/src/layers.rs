@@ -18,8 +18,11 @@ pub struct Layer {
     /// The requests that the block did, with who waits for them.
     pub requests: Vec<Done>,
     /// Requests that wrote nothing but saw this block.
-    pub readers: Vec<(Waiting, Answer)>,
+    pub readers: Vec<Reader>,
 }
+
+/// A request that wrote nothing, and what it is answered once what it saw is committed.
+pub type Reader = (Waiting, Result<Answer, Refusal>);
 
 /// A request that a block did.
 #[derive(Debug)]

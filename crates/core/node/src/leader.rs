@@ -18,7 +18,7 @@ use crate::chain::{Position, Readable};
 use crate::event::{Action, Answer, ClientRequest, Refusal};
 use crate::follower::readable;
 use crate::inbox::{GOVERNANCE_RUN_MAX, Lane, PATIENCE, Waiting};
-use crate::layers::{Done, Layer};
+use crate::layers::{Done, Layer, Reader};
 use crate::node::{Engine, Node};
 use crate::probe::Stage;
 use crate::request_digest::RequestDigest;
@@ -231,9 +231,13 @@ impl Node {
     /// first attempt.
     fn order(&mut self, waiting: Waiting, executing: &mut Executing) -> Option<Batched> {
         let Some(actor) = self.government.actor(&waiting.request.actor) else {
-            self.respond(waiting, Err(Refusal::NotAuthorized));
+            self.answer_at_tip(waiting, Err(Refusal::NotAuthorized));
             return None;
         };
+        if !self.government.holds(&waiting.request.proof, &waiting.request.actor, executing.env.time) {
+            self.answer_at_tip(waiting, Err(Refusal::ProveAnew));
+            return None;
+        }
         let adapter = waiting.request.adapter;
         if adapter != AdapterId::GOVERNANCE && !self.government.has_adapter(adapter) {
             self.respond(waiting, Err(Refusal::NoSuchAdapter));
@@ -285,20 +289,21 @@ impl Node {
             let replies: Vec<_> = outcomes.by_ref().take(count).map(|outcome| outcome.reply).collect();
             let answer = Answer { txid: executing.base, replies };
             for waiting in std::iter::once(batched.waiting).chain(batched.retries) {
-                self.answer_reader(waiting, answer.clone());
+                self.answer_at_tip(waiting, Ok(answer.clone()));
             }
         }
     }
 
-    pub(crate) fn answer_reader(&mut self, waiting: Waiting, answer: Answer) {
+    /// Answers by what is at the tip, once that is committed.
+    pub(crate) fn answer_at_tip(&mut self, waiting: Waiting, result: Result<Answer, Refusal>) {
         match self.layers.last_mut() {
-            Some(layer) => layer.readers.push((waiting, answer)),
-            None => self.respond(waiting, Ok(answer)),
+            Some(layer) => layer.readers.push((waiting, result)),
+            None => self.respond(waiting, result),
         }
     }
 
     /// Requests whose block is too large to seal go again one by one; one that is too large alone is refused.
-    fn split_block(&mut self, done: Vec<Done>, readers: Vec<(Waiting, Answer)>, base: TxId) {
+    fn split_block(&mut self, done: Vec<Done>, readers: Vec<Reader>, base: TxId) {
         self.actions.push_back(Action::Worker(ToWorker::Truncate { to: base.seqno }));
         let is_one = done.len() + readers.len() == 1;
         let waiting =
@@ -336,7 +341,7 @@ impl Node {
                     known.push((batched.key, Known { seqno: txid.seqno, asked: batched.asked }));
                     done.push(Done { key: batched.key, answer: Ok(answer), waiting: waiting.collect() });
                 }
-                None => readers.extend(waiting.map(|waiting| (waiting, answer.clone()))),
+                None => readers.extend(waiting.map(|waiting| (waiting, Ok(answer.clone())))),
             }
         }
         let content = Content { seed: executing.env.seed, requests: records, setup: None };

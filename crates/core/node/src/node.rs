@@ -9,7 +9,7 @@ use synod_consensus::{Consensus, Effect, Promise, Restored};
 use synod_types::{Encode, NodeId, Time, TxId, Untrusted, View, limits};
 
 use crate::chain::Chain;
-use crate::event::{Action, Event, Response, Role, Serving, Status, StopReason};
+use crate::event::{Action, ClientRequest, Event, Response, Role, Serving, Status, StopReason};
 use crate::government::Government;
 use crate::history::History;
 use crate::inbox::{Inbox, Origin};
@@ -62,6 +62,7 @@ pub struct Node {
     pub(crate) actions: VecDeque<Action>,
     /// Answers of this event, sent together at its end.
     pub(crate) responses: Vec<Response>,
+    pub(crate) unproved: Vec<ClientRequest>,
     pub(crate) peer_responses: BTreeMap<NodeId, Vec<Response>>,
     /// When to look for requests that waited too long.
     pub(crate) expiry_at: Option<Time>,

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use synod_consensus::Promise;
 use synod_types::codec::DecodeReason;
 use synod_types::{
-    ActorId, AdapterId, Decode, DecodeError, Decoder, Encode, Encoder, LogIndex, RequestId, TxId, View, limits,
+    ActorId, AdapterId, Decode, DecodeError, Decoder, Encode, Encoder, LogIndex, RequestId, Seqno, Time, TxId, View,
+    limits,
 };
 use synod_worker::Reply;
 
 use crate::batch::FORWARDED_MAX;
-use crate::event::{Answer, ClientRequest, Refusal, Response};
+use crate::event::{Answer, ClientRequest, Proof, Refusal, Response};
 use crate::resume::Circle;
 
 /// A message from one node to another.
@@ -110,6 +111,7 @@ impl Encode for ClientRequest {
     fn encode(&self, out: &mut Encoder) {
         self.token.encode(out);
         self.actor.encode(out);
+        self.proof.encode(out);
         self.request_id.encode(out);
         self.adapter.encode(out);
         out.list(&self.calls);
@@ -120,13 +122,27 @@ impl Decode for ClientRequest {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let token = u64::decode(input.reading("forwarded request"))?;
         let actor = ActorId::decode(input)?;
+        let proof = Proof::decode(input)?;
         let request_id = RequestId::decode(input)?;
         let adapter = AdapterId::decode(input)?;
         let count = input.count(limits::REQUEST_CALLS_MAX)?;
         let calls = (0..count)
             .map(|_| input.bytes(limits::PEER_MESSAGE_BYTES_MAX).map(Bytes::copy_from_slice))
             .collect::<Result<_, _>>()?;
-        Ok(Self { token, actor, request_id, adapter, calls })
+        Ok(Self { token, actor, proof, request_id, adapter, calls })
+    }
+}
+
+impl Encode for Proof {
+    fn encode(&self, out: &mut Encoder) {
+        self.seqno.encode(out);
+        self.valid_until.encode(out);
+    }
+}
+
+impl Decode for Proof {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { seqno: Seqno::decode(input)?, valid_until: Time::decode(input)? })
     }
 }
 
@@ -170,6 +186,7 @@ mod tests {
         let request = ClientRequest {
             token: 7,
             actor: ActorId([1; 32]),
+            proof: Proof { seqno: Seqno(14), valid_until: Time(99) },
             request_id: RequestId([2; 16]),
             adapter: AdapterId(1),
             calls: vec![Bytes::from_static(b"a"), Bytes::new()],

@@ -58,6 +58,7 @@ impl fmt::Debug for Action {
             }
             Self::Worker(message) => f.debug_tuple("Worker").field(message).finish(),
             Self::Respond(responses) => f.debug_tuple("Respond").field(responses).finish(),
+            Self::ProveAnew(requests) => f.debug_tuple("ProveAnew").field(requests).finish(),
             Self::Answer { token, result } => {
                 f.debug_struct("Answer").field("token", token).field("result", result).finish()
             }
@@ -121,7 +122,7 @@ mod tests {
     use synod_worker::Reply;
 
     use super::*;
-    use crate::event::{Answer, Event, Response};
+    use crate::event::{Answer, Event, Proof, Response};
 
     /// 32 bytes that are looked for as text, as numbers and in hexadecimal.
     const MARKER: &str = "the-planted-marker-of-this-test!";
@@ -140,6 +141,7 @@ mod tests {
         let request = ClientRequest {
             token: 1,
             actor: ActorId(marker),
+            proof: Proof::default(),
             request_id: RequestId(*marker.first_chunk().unwrap()),
             adapter: AdapterId(0),
             calls: vec![content()],

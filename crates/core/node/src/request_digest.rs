@@ -41,14 +41,15 @@ impl RequestDigest {
 mod tests {
     use bytes::Bytes;
     use synod_ledger::{ActorRecord, CallRecord};
-    use synod_types::{ActorId, RequestId};
+    use synod_types::{ActorId, RequestId, Seqno, Time};
 
     use super::*;
+    use crate::event::Proof;
 
     fn request(adapter: u8, calls: &[&'static str]) -> ClientRequest {
         let calls = calls.iter().map(|call| Bytes::from_static(call.as_bytes())).collect();
         let (actor, request_id) = (ActorId([1; 32]), RequestId([2; 16]));
-        ClientRequest { token: 0, actor, request_id, adapter: AdapterId(adapter), calls }
+        ClientRequest { token: 0, actor, proof: Proof::default(), request_id, adapter: AdapterId(adapter), calls }
     }
 
     #[test]
@@ -58,7 +59,8 @@ mod tests {
         for other in [request(1, &["ab", "c"]), request(0, &["a", "bc"]), request(0, &["abc"]), request(0, &["ab"])] {
             assert_ne!(RequestDigest::of(&other), digest, "{other:?}");
         }
-        let elsewhere = ClientRequest { token: 9, actor: ActorId([3; 32]), ..asked };
+        let proof = Proof { seqno: Seqno(3), valid_until: Time(4) };
+        let elsewhere = ClientRequest { token: 9, actor: ActorId([3; 32]), proof, ..asked };
         assert_eq!(RequestDigest::of(&elsewhere), digest);
     }
 

@@ -186,6 +186,7 @@ impl Start {
             probe: Box::new(NoProbe),
             actions: VecDeque::new(),
             responses: Vec::new(),
+            unproved: Vec::new(),
             peer_responses: BTreeMap::new(),
             expiry_at: None,
             stopping: None,

@@ -47,11 +47,11 @@ where
         Ok(identity) => identity,
         Err(failure) => return turn_away(io, &service, failure, protocol).await,
     };
-    let actor = identity.actor();
+    let speaker = Arc::clone(identity.speaker());
     let session = async {
         match protocol {
-            Protocol::Http1 => h1::Session::new(io, Arc::clone(&service), actor, purpose).run().await,
-            Protocol::Http2 => h2::serve(io, Arc::clone(&service), actor, purpose).await,
+            Protocol::Http1 => h1::Session::new(io, Arc::clone(&service), speaker, purpose).run().await,
+            Protocol::Http2 => h2::serve(io, Arc::clone(&service), speaker, purpose).await,
         }
     };
     let parted = async {

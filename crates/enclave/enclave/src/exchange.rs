@@ -4,6 +4,7 @@
 //! begin -> plan -> Done                                       an answer without state
 //!               -> [ReadIndex] -> [Wait] -> read -> Done      a read of a committed snapshot
 //!               -> Submit -> Response -> [Wait] -> Done       a write, answered once committed
+//!                         -> ProveAnew -> Prove -> Submit     the same, if it is in doubt for whom the session speaks
 //!       -> Query -> Answer -> Done                            a question to the node
 //! ```
 //! Planning and reading run in a pool where they may take long.
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use synod_node::{Answer, ClientRequest, Query, QueryAnswer, Refusal, Status};
+use synod_node::{Answer, ClientRequest, Proof, Query, QueryAnswer, Refusal, Status};
 use synod_types::{ActorId, AdapterId, RequestId, Seqno, TxId};
 use synod_worker::{ActorFacts, ActorKind, ContentType, Frontend, Method, Plan, Reply, Request, Then};
 
@@ -23,6 +24,7 @@ use crate::governance::watch::Watch;
 use crate::http::error::Failure;
 use crate::http::head::Wishes;
 use crate::http::response::Response;
+use crate::identity::Speaker;
 use crate::mailbox::Event;
 use crate::purpose::Purpose;
 use crate::router::{Route, route};
@@ -32,7 +34,7 @@ use crate::service::Service;
 #[derive(Clone, Copy)]
 pub struct Arrived<'a> {
     /// Who asks.
-    pub actor: ActorId,
+    pub speaker: &'a Speaker,
     /// What the session is for.
     pub purpose: Purpose,
     /// The method.
@@ -61,6 +63,9 @@ pub enum Step {
     ReadIndex,
     /// Answer it with events, on and on.
     Stream(Box<Watch>),
+    /// Find out how recent the tables must be by which a write is proved anew, or wait until they are: later writes of
+    /// the session must wait for this one. Next: as of [`Step::ReadIndex`] and [`Step::Wait`].
+    Prove(Option<Seqno>),
     /// Wait for a snapshot. Next: [`Event::Reached`] or [`Event::Expired`].
     Wait(Seqno),
     /// Run this in the pool; it plans, so that later writes of the session must wait for it.
@@ -78,6 +83,9 @@ pub struct Exchange {
     adapter: AdapterId,
     wishes: Wishes,
     request_id: RequestId,
+    proof: Proof,
+    /// How often the write was to be proved anew.
+    proved: u8,
     stage: Stage,
     /// When the node was handed the request, for the histogram.
     submitted: Option<Instant>,
@@ -89,6 +97,8 @@ enum Stage {
     Plan,
     /// The node's response.
     Calls(Then),
+    /// Tables that are recent enough to prove this anew.
+    Unproved(Box<Unproved>),
     /// A recent enough snapshot for this question.
     Read(Reading),
     /// A snapshot that holds the writes of the calls.
@@ -99,6 +109,12 @@ enum Stage {
     Query(Option<TxId>),
     /// Nothing any more.
     Over,
+}
+
+/// A write whose session may not speak for its actor any more.
+struct Unproved {
+    request: ClientRequest,
+    then: Then,
 }
 
 /// A question about what is committed.
@@ -119,7 +135,7 @@ struct Finish {
 impl Exchange {
     /// Begins with a request.
     pub fn begin(service: &Arc<Service>, arrived: &Arrived<'_>) -> (Self, Step) {
-        let Some(actor) = service.actors.find(arrived.actor) else {
+        let Some(actor) = service.actors.find(arrived.speaker.actor()) else {
             return Self::refused(service, Refusal::NotAuthorized.into());
         };
         let found = arrived.purpose.check(arrived.target);
@@ -137,6 +153,8 @@ impl Exchange {
             adapter: AdapterId(0),
             wishes: arrived.wishes,
             request_id,
+            proof: arrived.speaker.proof(),
+            proved: 0,
             stage: Stage::Over,
             submitted: None,
         };
@@ -162,20 +180,43 @@ impl Exchange {
     /// An exchange that is over with an error.
     pub fn refused(service: &Service, failure: Failure) -> (Self, Step) {
         let nobody = ActorFacts { id: ActorId::default(), kind: ActorKind::Participant };
-        let (adapter, wishes, request_id) = (AdapterId(0), Wishes::default(), RequestId::default());
-        (
-            Self { actor: nobody, adapter, wishes, request_id, stage: Stage::Over, submitted: None },
-            fail(service, failure),
-        )
+        let exchange = Self {
+            actor: nobody,
+            adapter: AdapterId(0),
+            wishes: Wishes::default(),
+            request_id: RequestId::default(),
+            proof: Proof::default(),
+            proved: 0,
+            stage: Stage::Over,
+            submitted: None,
+        };
+        (exchange, fail(service, failure))
     }
 
-    /// Goes on with what was awaited. `None` for late news of something that is over.
-    pub fn next(&mut self, service: &Arc<Service>, event: Event) -> Option<Step> {
+    /// Goes on with what was awaited, for the one who asked. `None` for late news of something that is over.
+    pub fn next(&mut self, service: &Arc<Service>, speaker: &Speaker, event: Event) -> Option<Step> {
         let step = match (std::mem::replace(&mut self.stage, Stage::Over), event) {
             (Stage::Over, _) => return None,
             (_, Event::Failed) => fail(service, internal("the request could not be worked off")),
             (Stage::Plan, Event::Planned(plan)) => self.planned(service, plan),
             (Stage::Calls(then), Event::Response(Ok(answer))) => self.answered(service, then, answer),
+            (Stage::Calls(then), Event::ProveAnew(request)) if self.proved < PROOFS_MAX => {
+                self.proved += 1;
+                self.stage = Stage::Unproved(Box::new(Unproved { request: *request, then }));
+                Step::Prove(None)
+            }
+            (Stage::Unproved(unproved), Event::Answer(Ok(QueryAnswer::ReadIndex(TxId { seqno, .. }))))
+                if service.reader.latest().seqno < seqno =>
+            {
+                self.stage = Stage::Unproved(unproved);
+                Step::Prove(Some(seqno))
+            }
+            (Stage::Unproved(unproved), Event::Answer(Ok(_)) | Event::Reached) => {
+                self.prove_anew(service, speaker, *unproved)
+            }
+            (Stage::Calls(_), Event::ProveAnew(_)) | (Stage::Unproved(_), Event::Answer(Err(_)) | Event::Expired) => {
+                fail(service, Refusal::ProveAnew.into())
+            }
             (Stage::Calls(_), Event::Response(Err(refusal)))
             | (Stage::Query(_) | Stage::Read(_), Event::Answer(Err(refusal))) => fail(service, refusal.into()),
             (Stage::Query(txid), Event::Answer(Ok(answer))) => answer_query(answer, txid),
@@ -237,10 +278,22 @@ impl Exchange {
         Step::Submit(ClientRequest {
             token: 0,
             actor: self.actor.id,
+            proof: self.proof,
             request_id: self.request_id,
             adapter: self.adapter,
             calls,
         })
+    }
+
+    /// Sends a write again whose session still speaks for its actor.
+    fn prove_anew(&mut self, service: &Service, speaker: &Speaker, Unproved { request, then }: Unproved) -> Step {
+        match speaker.prove_anew(service) {
+            Ok(proof) => {
+                self.stage = Stage::Calls(then);
+                Step::Submit(ClientRequest { proof, ..request })
+            }
+            Err(failure) => fail(service, failure),
+        }
     }
 
     fn govern(&mut self, service: &Arc<Service>, arrived: &Arrived<'_>, route: GovRoute) -> Step {
@@ -250,7 +303,7 @@ impl Exchange {
                 return self.submit(service, vec![Bytes::copy_from_slice(arrived.body)], Then::Reply);
             }
             GovRoute::DryRun => {
-                let take = || service.room_to_wait(arrived.purpose, arrived.actor, arrived.body.len());
+                let take = || service.room_to_wait(arrived.purpose, self.actor.id, arrived.body.len());
                 match arrived.room.map_or_else(take, |room| Ok(Arc::clone(room))) {
                     Ok(room) => Asked::DryRun { body: Bytes::copy_from_slice(arrived.body), _room: room },
                     Err(failure) => return fail(service, failure),
@@ -402,6 +455,10 @@ fn status_reply(status: &Status) -> Reply {
 fn json(value: &serde_json::Value) -> Reply {
     Reply::json(200, value.to_string())
 }
+
+/// How often a write is proved anew before its client is told to send it again: each time something about actors was
+/// decided meanwhile, or a clock is ahead.
+const PROOFS_MAX: u8 = 3;
 
 /// Bodies up to this size are planned at once: a transfer with its signature takes less. Larger ones may
 /// hold many signatures and go to the pool.

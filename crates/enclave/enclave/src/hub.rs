@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
-use synod_node::{QueryAnswer, Refusal, Response};
+use synod_node::{ClientRequest, QueryAnswer, Refusal, Response};
 use synod_types::boundary::{ConnectionId, Door, ToEnclave};
 use synod_types::{Seqno, limits};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -36,6 +36,8 @@ pub enum ToHub {
     Host(ToEnclave),
     /// By the node: answers to requests.
     Responses(Vec<Response>),
+    /// By the node: requests whose sessions are to be looked at again.
+    ProveAnew(Vec<ClientRequest>),
     /// By the node: the answer to a query.
     Answer {
         /// The query's token.
@@ -150,6 +152,11 @@ impl Shared {
                     held.push(Held { upto, since: Instant::now(), responses });
                 } else {
                     self.deliver(responses);
+                }
+            }
+            ToHub::ProveAnew(requests) => {
+                for request in requests {
+                    service.office.deliver(request.token, Event::ProveAnew(Box::new(request)));
                 }
             }
             ToHub::Answer { token, result } => {

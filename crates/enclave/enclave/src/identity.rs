@@ -8,18 +8,22 @@
 //! - at the governance transaction that removes the actor, or after which the chain speaks for it no longer: another
 //!   certificate, other pins, a revocation, or a nearer certificate that is an actor's of its own.
 //!
+//! This node may be behind, so a request tells the node that orders it on which tables the session's word rests, and until
+//! when ([`Proof`]). If that node knows of something later, the session looks again by tables that hold all that is
+//! committed, and sends the request once more if its word still stands.
+//!
 //! # Time
 //! What has expired is judged by this enclave's clock or by the time of the last governance transaction, whichever is
 //! later. The host may set the clock back: then the ledger, whose time other enclaves agreed on, still says how late it
 //! is at least. The ledger's time alone would stand still while members decide nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use synod_crypto::Certificate;
 use synod_crypto::chain::ChainRefused;
 use synod_governance::{Caller, Grounds, IdentityRefused, Tables, identify};
-use synod_node::Refusal;
+use synod_node::{Proof, Refusal};
 use synod_types::{ActorId, Time};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -31,12 +35,23 @@ use crate::service::Service;
 
 /// A client that has proved for whom it speaks.
 pub struct Identity {
+    speaker: Arc<Speaker>,
+    tables: watch::Receiver<Arc<Governing>>,
+}
+
+/// What a client has proved, as its requests rest on it.
+pub struct Speaker {
     presented: Vec<Vec<u8>>,
     /// The ids that an actor with one of these certificates would have.
     ids: Vec<ActorId>,
-    caller: Caller,
+    actor: ActorId,
+    standing: Mutex<Standing>,
+}
+
+/// How it stood when it was last looked at.
+struct Standing {
     grounds: Grounds,
-    tables: watch::Receiver<Arc<Governing>>,
+    proof: Proof,
 }
 
 impl Identity {
@@ -52,22 +67,24 @@ impl Identity {
         let id =
             |der: &Vec<u8>| Certificate::from_der(der.clone()).map_or_else(|_| ActorId::default(), |it| it.actor_id());
         let ids: Vec<_> = presented.iter().map(id).collect();
-        Ok(Self { grounds: Grounds::of(&governing.state, &ids), presented, ids, caller, tables })
+        let proof = Proof { seqno: governing.txid.seqno, valid_until: caller.valid_until };
+        let standing = Mutex::new(Standing { grounds: Grounds::of(&governing.state, &ids), proof });
+        Ok(Self { speaker: Arc::new(Speaker { presented, ids, actor: caller.actor, standing }), tables })
     }
 
-    /// The actor.
-    pub const fn actor(&self) -> ActorId {
-        self.caller.actor
+    /// What the client has proved.
+    pub const fn speaker(&self) -> &Arc<Speaker> {
+        &self.speaker
     }
 
     /// Returns once the client speaks for its actor no longer, with the reason.
     pub async fn ended(mut self, service: &Service) -> &'static str {
         loop {
-            let expired = expired(&service.clock, self.caller.valid_until);
+            let expired = expired(&service.clock, self.speaker.proof().valid_until);
             tokio::select! {
                 biased;
                 changed = self.tables.changed() => {
-                    if changed.is_err() || !self.still_speaks(service) {
+                    if changed.is_err() || self.speaker.prove_anew(service).is_err() {
                         return "its certificates speak for its actor no longer";
                     }
                 }
@@ -75,21 +92,51 @@ impl Identity {
             }
         }
     }
+}
 
-    /// Looks again, if the tables say something else of the chain than before.
-    fn still_speaks(&mut self, service: &Service) -> bool {
-        let governing = Arc::clone(&self.tables.borrow_and_update());
+impl Speaker {
+    /// The actor.
+    pub const fn actor(&self) -> ActorId {
+        self.actor
+    }
+
+    /// On what the client's word for its actor rests.
+    pub fn proof(&self) -> Proof {
+        self.lock().proof
+    }
+
+    /// Looks again, by the tables and at the time of now.
+    ///
+    /// # Errors
+    /// Why the client speaks for its actor no longer.
+    pub fn prove_anew(&self, service: &Service) -> Result<Proof, Failure> {
+        let mut standing = self.lock();
+        let governing = service.government.latest();
         let grounds = Grounds::of(&governing.state, &self.ids);
-        if grounds == self.grounds {
-            return self.caller.valid_until > now(&governing, &service.clock);
-        }
-        match look_up(&governing, &service.clock, &self.presented) {
-            Ok(caller) if caller.actor == self.caller.actor => {
-                (self.caller, self.grounds) = (caller, grounds);
-                true
+        // As long as the tables say the same of the chain, so would a look.
+        if grounds != standing.grounds || standing.proof.valid_until < now(&governing, &service.clock) {
+            let caller = look_up(&governing, &service.clock, &self.presented)?;
+            if caller.actor != self.actor {
+                return Err(Refusal::NotAuthorized.into());
             }
-            _ => false,
+            standing.proof.valid_until = caller.valid_until;
+            standing.grounds = grounds;
         }
+        standing.proof.seqno = governing.txid.seqno;
+        Ok(standing.proof)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody for whose word there is no need of certificates.
+    #[cfg(test)]
+    pub fn known(actor: ActorId) -> Arc<Self> {
+        let proof = Proof { valid_until: Time(u64::MAX), ..Proof::default() };
+        let grounds = Grounds::of(&synod_kv::State::default(), &[]);
+        let standing = Mutex::new(Standing { grounds, proof });
+        Arc::new(Self { presented: Vec::new(), ids: Vec::new(), actor, standing })
     }
 }
 

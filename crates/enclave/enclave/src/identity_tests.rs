@@ -17,7 +17,7 @@ fn tables(house: &House) -> Tables {
 
 fn prove(world: &World, chain: Vec<Vec<u8>>) -> Result<ActorId, (u16, &'static str)> {
     let proved = Identity::prove(&world.service, chain);
-    proved.map(|identity| identity.actor()).map_err(|failure| (failure.status, failure.code))
+    proved.map(|identity| identity.speaker().actor()).map_err(|failure| (failure.status, failure.code))
 }
 
 #[test]
@@ -111,6 +111,28 @@ async fn a_session_goes_on_when_a_change_is_none_of_its_actors_or_leaves_its_cha
         tables.with_crl(&house.actor.certificate, 1, crl)
     };
     assert!(goes_on(others_revoked).await);
+}
+
+#[test]
+fn a_session_is_proved_anew_by_the_tables_of_now_as_long_as_its_chain_speaks_for_its_actor() {
+    let (world, house) = (World::new(), House::new("house"));
+    let first = tables(&house);
+    world.govern(&first);
+    let clerk = leaf("clerk", &house.treasury, "gov");
+    let identity = Identity::prove(&world.service, house.chain(&clerk, &house.treasury)).unwrap();
+    let speaker = identity.speaker();
+    assert_eq!(speaker.proof().seqno.0, 1);
+    assert!(speaker.proof().valid_until > world.service.clock.now());
+
+    let other = first.with(Role::Participant, &make("other", None, |_| ()).certificate, Pins::default());
+    world.govern(&other);
+    assert_eq!(speaker.proof().seqno.0, 1, "as it was looked at");
+    assert_eq!(speaker.prove_anew(&world.service).unwrap().seqno.0, 2);
+    assert_eq!(speaker.proof().seqno.0, 2);
+
+    world.govern(&other.with_crl(&house.actor.certificate, 1, house.actor.crl(1, &[&house.treasury])));
+    assert_eq!(speaker.prove_anew(&world.service).unwrap_err().code, "CertificateRevoked");
+    assert_eq!(speaker.proof().seqno.0, 2, "a leader refuses that");
 }
 
 #[tokio::test(start_paused = true)]

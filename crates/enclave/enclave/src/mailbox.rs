@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use synod_node::{Answer, QueryAnswer, Refusal};
+use synod_node::{Answer, ClientRequest, QueryAnswer, Refusal};
 use synod_types::TxId;
 use synod_worker::{Plan, Reply};
 
@@ -23,6 +23,8 @@ pub enum Event {
     Failed,
     /// The node did it, or refused to.
     Response(Result<Answer, Refusal>),
+    /// The node did nothing of this request: the session's word for its actor is to be looked at again.
+    ProveAnew(Box<ClientRequest>),
     /// The node answered its query.
     Answer(Result<QueryAnswer, Refusal>),
     /// The snapshot that it waited for is there.

@@ -137,6 +137,7 @@ impl Manager {
                 }
                 Action::Respond(more) if responses.is_empty() => responses = more,
                 Action::Respond(more) => responses.extend(more),
+                Action::ProveAnew(requests) => self.to_hub(ToHub::ProveAnew(requests)),
                 Action::Answer { token, result } => self.to_hub(ToHub::Answer { token, result }),
                 Action::Committed(txid) => self.committed(txid, figures),
                 Action::ServiceRotated(service) => {
@@ -302,14 +303,15 @@ const MESSAGES_AT_ONCE: usize = 256;
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use synod_node::ClientRequest;
+    use synod_node::{ClientRequest, Proof};
     use synod_types::{ActorId, RequestId};
 
     use super::*;
 
     fn requests(adapter: AdapterId, count: usize) -> Vec<ClientRequest> {
         let (actor, request_id) = (ActorId::default(), RequestId::default());
-        let request = ClientRequest { token: 1, actor, request_id, adapter, calls: vec![Bytes::new()] };
+        let request =
+            ClientRequest { token: 1, actor, proof: Proof::default(), request_id, adapter, calls: vec![Bytes::new()] };
         vec![request; count]
     }
 

@@ -218,6 +218,11 @@ impl World {
         self.service.office.deliver(request.token, Event::Response(Ok(answer)));
     }
 
+    /// Says of a request that its session is to be looked at again.
+    pub fn doubt(&self, request: &ClientRequest) {
+        self.service.office.deliver(request.token, Event::ProveAnew(Box::new(request.clone())));
+    }
+
     /// Executes a request as a block of its own.
     pub fn execute(&self, request: &ClientRequest) -> (Answer, Seqno) {
         let actor = ActorFacts { id: request.actor, kind: ActorKind::Participant };

@@ -63,6 +63,9 @@ impl World {
             }
             Action::Answer { token, result } => self.through_worker(node, Item::Answer(token, result)),
             Action::Committed(txid) => self.through_worker(node, Item::Committed(txid)),
+            Action::ProveAnew(_) => {
+                violated("what clients have proved for good is not asked for anew", node.to_string())
+            }
             // All channels stand here, whoever has a part, and clients ask every node.
             Action::Circle(_) | Action::Serving(_) => Ok(()),
             Action::ServiceRotated(service) => {

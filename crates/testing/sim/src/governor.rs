@@ -16,6 +16,7 @@ use synod_kv::State;
 use synod_node::{Answer, ClientRequest, Refusal};
 use synod_types::{ActorId, AdapterId, Digest, Encode, NodeId, RequestId, TxId};
 
+use crate::check::history::PROOF;
 use crate::check::secrecy::MARKER;
 use crate::check::{Checked, violated};
 use crate::clock::EPOCH;
@@ -87,7 +88,7 @@ impl Governor {
     pub fn request(&self, request_id: RequestId, token: u64) -> ClientRequest {
         let asked = &self.asked[&request_id];
         let calls = vec![asked.call.clone()];
-        ClientRequest { token, actor: asked.actor, request_id, adapter: AdapterId::GOVERNANCE, calls }
+        ClientRequest { token, actor: asked.actor, proof: PROOF, request_id, adapter: AdapterId::GOVERNANCE, calls }
     }
 
     fn note(&mut self, actor: ActorId, request: &Request) -> RequestId {

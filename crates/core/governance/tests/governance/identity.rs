@@ -286,3 +286,32 @@ fn one_organisation_holds_both_identities_and_the_nearer_one_speaks() {
     let caller = house.identify(&house.chain(&cook, &house.kitchen)).unwrap();
     assert_eq!(caller.role, Role::Member);
 }
+
+#[test]
+fn what_a_chain_says_can_change_with_any_actor_and_with_its_own_actors_list_but_not_with_anothers() {
+    let mut house = house(|_| Pins::default());
+    let (org, other) = (house.org(), house.other.clone());
+    let is_after = |house: &House, seqno, of: &Org| {
+        let state = &house.world.state;
+        LastChange::of(state).is_after(seqno, state, &of.id())
+    };
+    let genesis = house.world.seqno;
+    let rotate = Action::RotateServiceIdentity(RotateServiceIdentity {});
+    house.world.propose(&other, vec![rotate]).unwrap();
+    assert!(!is_after(&house, genesis, &org), "a proposal changes nothing");
+
+    house.world.request(&org, &crl(&house.intermediate, 1, &[])).unwrap();
+    let revoked = house.world.seqno;
+    assert_eq!([&org, &other].map(|of| is_after(&house, genesis, of)), [true, false]);
+    assert!(!is_after(&house, revoked, &org));
+
+    let certificate = CertificateDer::of(&house.treasury.certificate);
+    let add = Action::AddParticipant(AddActor { name: name("Treasury"), certificate, pins: Pins::default() });
+    let id = house.world.propose(&other, vec![add]).unwrap();
+    house.world.accept(&other, id);
+    let clerk = leaf("clerk", &house.kitchen, "gov");
+    let chain = house.chain(&clerk, &house.kitchen);
+    assert_eq!(house.vote(&clerk, chain, id, Choice::Accept), Ok(Status::Accepted));
+    assert_eq!([&org, &other].map(|of| is_after(&house, revoked, of)), [true, true], "one of them may be nearer");
+    assert!(!is_after(&house, house.world.seqno, &org));
+}

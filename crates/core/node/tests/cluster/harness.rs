@@ -12,11 +12,11 @@ use bytes::Bytes;
 use synod_crypto::{ActorKey, Certificate, NodeKey, ServiceKey, SessionKeys, VerifyingKey, x509};
 use synod_ledger::Receipt;
 use synod_node::{
-    Action, Answer, ClientRequest, Config, Event, Genesis, Governed, Node, Query, QueryAnswer, Refusal, Role, Serving,
-    Start, StartError, Status, StopReason,
+    Action, Answer, ClientRequest, Config, Event, Genesis, Governed, Node, Proof, Query, QueryAnswer, Refusal, Role,
+    Serving, Start, StartError, Status, StopReason,
 };
 use synod_types::boundary::{Append, LedgerRange, LogRecord};
-use synod_types::{ActorId, AdapterId, Encode, Encoder, Epoch, NodeId, RequestId, Time, TxId, Untrusted};
+use synod_types::{ActorId, AdapterId, Encode, Encoder, Epoch, NodeId, RequestId, Seqno, Time, TxId, Untrusted};
 use synod_worker::{ActorFacts, ActorKind, AdapterKit, Method, Plan, Request, Worker};
 
 /// One node with its worker and its disk.
@@ -55,6 +55,8 @@ pub struct Cluster {
     service_key: ServiceKey,
     session_keys: SessionKeys,
     member: ActorId,
+    /// What those who write from now on have proved.
+    pub proof: Proof,
     /// The member's key and certificate.
     pub founder: (ActorKey, Certificate),
     /// What each node has told of governance since its last start, its replay included.
@@ -148,6 +150,7 @@ impl Cluster {
             service_key,
             session_keys,
             member,
+            proof: FOR_EVER,
             founder: (actor_key, certificate),
             governed: BTreeMap::new(),
             circles: BTreeMap::new(),
@@ -201,8 +204,14 @@ impl Cluster {
 
     fn write_as(&mut self, actor: ActorId, node: NodeId, id: u8, call: Bytes) -> Result<Answer, Refusal> {
         let token = self.next_token();
-        let request =
-            ClientRequest { token, actor, request_id: RequestId([id; 16]), adapter: AdapterId(0), calls: vec![call] };
+        let request = ClientRequest {
+            token,
+            actor,
+            proof: self.proof,
+            request_id: RequestId([id; 16]),
+            adapter: AdapterId(0),
+            calls: vec![call],
+        };
         self.events.push_back((node, Event::Requests(vec![request])));
         self.run_until(|cluster| cluster.answers.remove(&token))
     }
@@ -210,21 +219,30 @@ impl Cluster {
     /// Sends a write under a token of the caller's choice; the answer waits for [`Self::answer`].
     pub fn submit(&mut self, node: NodeId, token: u64, id: u8, call: Bytes) {
         let (actor, request_id) = (self.member, RequestId([id; 16]));
-        let request = ClientRequest { token, actor, request_id, adapter: AdapterId(0), calls: vec![call] };
+        let request =
+            ClientRequest { token, actor, proof: self.proof, request_id, adapter: AdapterId(0), calls: vec![call] };
         self.events.push_back((node, Event::Requests(vec![request])));
     }
 
     /// Sends a write of somebody under a token of the caller's choice.
     pub fn submit_by(&mut self, actor: ActorId, node: NodeId, token: u64, call: Bytes) {
         let request_id = RequestId([0xff; 16]);
-        let request = ClientRequest { token, actor, request_id, adapter: AdapterId(0), calls: vec![call] };
+        let request =
+            ClientRequest { token, actor, proof: self.proof, request_id, adapter: AdapterId(0), calls: vec![call] };
         self.events.push_back((node, Event::Requests(vec![request])));
     }
 
     /// Sends a request of the member's to governance under a token of the caller's choice.
     pub fn submit_governance(&mut self, node: NodeId, token: u64, id: u8, call: Bytes) {
         let (actor, request_id) = (self.member, RequestId([id; 16]));
-        let request = ClientRequest { token, actor, request_id, adapter: AdapterId::GOVERNANCE, calls: vec![call] };
+        let request = ClientRequest {
+            token,
+            actor,
+            proof: self.proof,
+            request_id,
+            adapter: AdapterId::GOVERNANCE,
+            calls: vec![call],
+        };
         self.events.push_back((node, Event::Requests(vec![request])));
     }
 
@@ -237,7 +255,8 @@ impl Cluster {
     /// A write of the member's as one node forwards it to another.
     pub fn forwarded(&self, id: u8, call: Bytes) -> Vec<u8> {
         let (actor, request_id) = (self.member, RequestId([id; 16]));
-        let request = ClientRequest { token: 7, actor, request_id, adapter: AdapterId(0), calls: vec![call] };
+        let request =
+            ClientRequest { token: 7, actor, proof: self.proof, request_id, adapter: AdapterId(0), calls: vec![call] };
         let mut out = Encoder::default();
         1u8.encode(&mut out);
         out.list(&[request]);
@@ -272,7 +291,14 @@ impl Cluster {
         call: Bytes,
     ) -> Result<Answer, Refusal> {
         let token = self.next_token();
-        let request = ClientRequest { token, actor, request_id: RequestId([id; 16]), adapter, calls: vec![call] };
+        let request = ClientRequest {
+            token,
+            actor,
+            proof: self.proof,
+            request_id: RequestId([id; 16]),
+            adapter,
+            calls: vec![call],
+        };
         self.events.push_back((node, Event::Requests(vec![request])));
         self.run_until(|cluster| cluster.answers.remove(&token))
     }
@@ -304,6 +330,7 @@ impl Cluster {
         let request = |(token, (actor, adapter, call)): (&u64, &(ActorId, AdapterId, Bytes))| ClientRequest {
             token: *token,
             actor: *actor,
+            proof: self.proof,
             request_id: RequestId(u128::from(*token).to_le_bytes()),
             adapter: *adapter,
             calls: vec![call.clone()],
@@ -359,6 +386,7 @@ impl Cluster {
         let request = |(token, call): (&u64, &Bytes)| ClientRequest {
             token: *token,
             actor: self.member,
+            proof: self.proof,
             request_id: RequestId([id; 16]),
             adapter: AdapterId(0),
             calls: vec![call.clone()],
@@ -374,6 +402,7 @@ impl Cluster {
         let request = |(token, call): (u64, &Bytes)| ClientRequest {
             token,
             actor: self.member,
+            proof: self.proof,
             request_id: RequestId(u128::from(token).to_le_bytes()),
             adapter: AdapterId(0),
             calls: vec![call.clone()],
@@ -616,6 +645,9 @@ impl Cluster {
                 Action::Respond(responses) => {
                     self.answers.extend(responses.into_iter().map(|response| (response.token, response.result)));
                 }
+                Action::ProveAnew(requests) => {
+                    self.answers.extend(requests.into_iter().map(|it| (it.token, Err(Refusal::ProveAnew))));
+                }
                 Action::Answer { token, result } => drop(self.query_answers.insert(token, result)),
                 Action::Committed(_) => {}
                 Action::Circle(nodes) => drop(self.circles.insert(id, nodes)),
@@ -632,6 +664,9 @@ impl Cluster {
         }
     }
 }
+
+/// What needs no looking again.
+pub const FOR_EVER: Proof = Proof { seqno: Seqno(u64::MAX), valid_until: Time(u64::MAX) };
 
 /// Changes a byte in the middle of a message with a long block, which is what the block holds.
 fn garble(bytes: Bytes) -> Bytes {

@@ -9,6 +9,7 @@ mod governance;
 mod harness;
 mod membership;
 mod organisation;
+mod proofs;
 mod reads;
 mod restarts;
 mod rotation;

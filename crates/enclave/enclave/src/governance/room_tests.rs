@@ -7,6 +7,7 @@ use super::testing::{Parliament, bytes};
 use crate::door::Protocol;
 use crate::exchange::{Arrived, Exchange, Step};
 use crate::http::head::Wishes;
+use crate::identity::Speaker;
 use crate::purpose::Purpose;
 use crate::testing::{ACTOR, error_code, settle};
 
@@ -125,8 +126,9 @@ async fn a_body_keeps_its_room_until_its_job_is_done() {
     let service = &parliament.world.service;
     let room = || service.room_to_wait(Purpose::Governance, parliament.orgs[3].id, 2 * REQUEST_BODY_BYTES_MAX);
     let actor = parliament.orgs[3].id;
+    let speaker = Speaker::known(actor);
     let arrived = Arrived {
-        actor,
+        speaker: &speaker,
         purpose: Purpose::Governance,
         method: synod_worker::Method::Post,
         target: "/gov/dry-run",

@@ -20,7 +20,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use synod_node::{ClientRequest, Event as NodeEvent};
-use synod_types::{ActorId, limits};
+use synod_types::limits;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::intake::{Fill, Intake, Reading};
@@ -31,6 +31,7 @@ use super::response::Response;
 use super::slow::Slow;
 use crate::exchange::{Exchange, Step};
 use crate::governance::watch::Watch;
+use crate::identity::Speaker;
 use crate::ids::RequestIds;
 use crate::mailbox::{Event, Postbox};
 use crate::pool::{POOL_PLANS_MAX, POOL_READS_MAX, Pool, Turns};
@@ -41,7 +42,7 @@ use crate::service::Service;
 pub struct Session<S> {
     io: S,
     service: Arc<Service>,
-    actor: ActorId,
+    speaker: Arc<Speaker>,
     purpose: Purpose,
     postbox: Postbox,
     ids: RequestIds,
@@ -64,7 +65,7 @@ pub struct Session<S> {
     answer_bytes: usize,
     /// News that lead to reads, put off until answers have been taken.
     put_off: VecDeque<(u32, Event)>,
-    /// Writes that wait for an earlier request to be planned; `None` while their own plan is made.
+    /// Writes that wait for an earlier request to be planned or proved; `None` while they are that themselves.
     unsubmitted: VecDeque<(u32, Option<ClientRequest>)>,
     /// Writes to be submitted together.
     batch: Vec<ClientRequest>,
@@ -90,13 +91,13 @@ struct Slot {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    /// A session with `actor` over `io`.
-    pub fn new(io: S, service: Arc<Service>, actor: ActorId, purpose: Purpose) -> Self {
+    /// A session with `speaker` over `io`.
+    pub fn new(io: S, service: Arc<Service>, speaker: Arc<Speaker>, purpose: Purpose) -> Self {
         let postbox = service.office.open();
         Self {
             io,
             service,
-            actor,
+            speaker,
             purpose,
             postbox,
             ids: RequestIds::new(),
@@ -190,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         let place = seq.wrapping_sub(self.first) as usize;
         if let Some(slot) = self.slots.get_mut(place)
-            && let Some(step) = slot.exchange.next(&self.service, event)
+            && let Some(step) = slot.exchange.next(&self.service, &self.speaker, event)
         {
             self.step(seq, step);
         }
@@ -243,6 +244,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 self.unsubmitted.push_back((seq, None));
                 return self.plans.push(seq, job);
             }
+            Step::Prove(until) => {
+                if place.is_none() {
+                    let order = |seq: u32| seq.wrapping_sub(self.first);
+                    let place = self.unsubmitted.partition_point(|(waiting, _)| order(*waiting) < order(seq));
+                    self.unsubmitted.insert(place, (seq, None));
+                }
+                return match until {
+                    Some(seqno) => self.service.wait(seqno, token),
+                    None => self.service.read_index(token),
+                };
+            }
             Step::Done(response) => {
                 let place = seq.wrapping_sub(self.first) as usize;
                 self.answer_bytes += response.reply.body.len();
@@ -278,7 +290,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     fn run_jobs(&mut self) {
         let (service, postbox) = (&self.service, &self.postbox);
         let run = |pool: &Pool, (seq, job, turn)| {
-            pool.run(self.actor, Arc::clone(&service.office), postbox.token(seq), job, turn);
+            pool.run(self.speaker.actor(), Arc::clone(&service.office), postbox.token(seq), job, turn);
         };
         while let Some(plan) = self.plans.next(|_| true) {
             run(service.pools.plans(self.purpose), plan);

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::Session;
+use crate::identity::Speaker;
 use crate::mailbox::Event;
 use crate::purpose::Purpose;
 use crate::testing::{ACTOR, World, settle};
@@ -50,7 +51,9 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
 async fn outcome(pieces: &[&[u8]]) -> (String, Vec<Vec<Bytes>>) {
     let world = World::new();
     let (mut far, near) = duplex(1 << 20);
-    let session = tokio::spawn(Session::new(near, Arc::clone(&world.service), ACTOR, Purpose::Applications).run());
+    let session = tokio::spawn(
+        Session::new(near, Arc::clone(&world.service), Speaker::known(ACTOR), Purpose::Applications).run(),
+    );
     for piece in pieces {
         // A session that has refused something takes no more.
         if far.write_all(piece).await.is_err() {

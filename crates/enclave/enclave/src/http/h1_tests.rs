@@ -1,13 +1,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use synod_governance::{Pins, Role};
 use synod_node::{Event as NodeEvent, QueryAnswer, Refusal};
-use synod_types::ActorId;
+use synod_types::{ActorId, Seqno};
+use synod_worker::{ActorFacts, ActorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::testing::{ACTOR, World, error_code, settle};
+use crate::house::make;
+use crate::testing::{ACTOR, Tables, World, error_code, settle};
 
 struct Client {
     far: DuplexStream,
@@ -17,7 +20,7 @@ struct Client {
 
 fn connect(world: &World, actor: ActorId, pipe: usize) -> Client {
     let (far, near) = duplex(pipe);
-    let session = Session::new(near, Arc::clone(&world.service), actor, Purpose::Applications);
+    let session = Session::new(near, Arc::clone(&world.service), Speaker::known(actor), Purpose::Applications);
     Client { far, session: tokio::spawn(session.run()), received: Vec::new() }
 }
 
@@ -316,6 +319,7 @@ async fn no_read_is_begun_for_a_client_that_takes_no_answers_and_all_are_when_it
             let request = ClientRequest {
                 token: 0,
                 actor: ACTOR,
+                proof: Default::default(),
                 request_id: Default::default(),
                 adapter: synod_types::AdapterId(0),
                 calls: vec![Bytes::from_static(b"b=1")],
@@ -472,6 +476,7 @@ async fn linearizable_reads_share_a_question_that_is_younger_than_they_are() {
     let request = ClientRequest {
         token: 0,
         actor: ACTOR,
+        proof: Default::default(),
         request_id: Default::default(),
         adapter: synod_types::AdapterId(0),
         calls: vec![Bytes::from_static(b"a=1")],
@@ -634,7 +639,9 @@ async fn random_and_changed_bytes_are_answered_or_refused_and_never_more() {
             bytes.iter_mut().for_each(|byte| *byte = draw() as u8);
         }
         let (mut far, near) = duplex(1 << 16);
-        let session = tokio::spawn(Session::new(near, Arc::clone(&world.service), ACTOR, Purpose::Applications).run());
+        let session = tokio::spawn(
+            Session::new(near, Arc::clone(&world.service), Speaker::known(ACTOR), Purpose::Applications).run(),
+        );
         far.write_all(&bytes).await.unwrap();
         far.shutdown().await.unwrap();
         settle().await;
@@ -650,4 +657,63 @@ async fn random_and_changed_bytes_are_answered_or_refused_and_never_more() {
         assert!(answers.is_empty() || answers.starts_with(b"HTTP/1.1 "), "round {round}");
         session.await.expect("no input makes a session panic").unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_write_in_doubt_is_proved_by_tables_that_hold_all_that_is_committed_and_later_ones_wait_for_it() {
+    let world = World::new();
+    let mut client = client(&world);
+    client.send(&[put("a", "1"), put("b", "2")].concat()).await;
+    let requests = world.submitted().concat();
+    // In whatever order they are told.
+    requests.iter().rev().for_each(|request| world.doubt(request));
+    client.send(&put("c", "3")).await;
+    for _ in &requests {
+        let queries = world.queries();
+        assert_eq!(queries.len(), 1, "nothing is sent before it is known how recent the tables must be");
+        world.answer(queries[0].0, Ok(QueryAnswer::ReadIndex("2.2".parse().unwrap())));
+        settle().await;
+    }
+    assert!(world.submitted().is_empty(), "2.2 is not applied here yet");
+    let change = make("other", None, |_| ()).certificate;
+    let tables = Tables::default().with(Role::Participant, &change, Pins::default());
+    world.govern(&tables.without(&change));
+    world.service.actors.replace([ActorFacts { id: ACTOR, kind: ActorKind::Participant }]);
+    world.publish_nothing(Seqno(2));
+    settle().await;
+    let again = world.submitted().concat();
+    let sent: Vec<_> = again.iter().map(|request| &request.calls[0][..]).collect();
+    assert_eq!(sent, [b"a=1", b"b=2", b"c=3"]);
+    for (first, again) in requests.iter().zip(&again) {
+        assert_eq!((again.request_id, again.token), (first.request_id, first.token));
+        assert_eq!((first.proof.seqno, again.proof.seqno), (Seqno(0), Seqno(2)));
+    }
+    again.iter().for_each(|request| world.commit(request));
+    assert_eq!(client.answers().await, [ok("kept a"), ok("kept b"), ok("kept c")]);
+}
+
+#[tokio::test]
+async fn a_write_that_cannot_be_proved_in_time_is_to_be_sent_again() {
+    let world = World::new();
+    let mut client = client(&world);
+    client.send(&put("a", "1")).await;
+    let request = world.submitted().concat().remove(0);
+    world.doubt(&request);
+    settle().await;
+    world.answer(world.queries()[0].0, Err(Refusal::NoLeader));
+    let answers = client.answers().await;
+    assert_eq!((answers[0].0, error_code(&answers[0].1)), (503, "ProveAnew".into()));
+    // The same if each time something else was decided meanwhile.
+    client.send(&put("a", "1")).await;
+    for _ in 0..3 {
+        let request = world.submitted().concat().remove(0);
+        world.doubt(&request);
+        settle().await;
+        world.answer(world.queries()[0].0, Ok(QueryAnswer::ReadIndex("2.1".parse().unwrap())));
+        settle().await;
+    }
+    let request = world.submitted().concat().remove(0);
+    world.doubt(&request);
+    let answers = client.answers().await;
+    assert_eq!((answers[0].0, error_code(&answers[0].1)), (503, "ProveAnew".into()));
 }

@@ -18,7 +18,7 @@ use h2::RecvStream;
 use h2::server::{Builder, SendResponse};
 use http::{Request, StatusCode};
 use synod_node::{ClientRequest, Event as NodeEvent, Refusal};
-use synod_types::{ActorId, limits};
+use synod_types::limits;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -32,16 +32,17 @@ use super::response::{Response, mime};
 use crate::bodies::Room;
 use crate::exchange::{Arrived, Exchange, Step};
 use crate::governance::watch::Watch;
+use crate::identity::Speaker;
 use crate::ids::RequestIds;
 use crate::pool::{POOL_PLANS_MAX, POOL_READS_MAX};
 use crate::purpose::Purpose;
 use crate::service::Service;
 
-/// Serves `actor` over `io`, for a purpose, until the connection ends.
+/// Serves `speaker` over `io`, for a purpose, until the connection ends.
 ///
 /// # Errors
 /// If the connection breaks, or the client breaks the protocol.
-pub async fn serve<S>(io: S, service: Arc<Service>, actor: ActorId, purpose: Purpose) -> io::Result<()>
+pub async fn serve<S>(io: S, service: Arc<Service>, speaker: Arc<Speaker>, purpose: Purpose) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -56,7 +57,7 @@ where
     let mut ids = RequestIds::new();
     let shared = Arc::new(Shared {
         service,
-        actor,
+        speaker,
         purpose,
         bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
         answers: Arc::default(),
@@ -84,7 +85,7 @@ where
 /// What the streams of one connection share.
 struct Shared {
     service: Arc<Service>,
-    actor: ActorId,
+    speaker: Arc<Speaker>,
     purpose: Purpose,
     /// Room for bodies, in bytes.
     bodies: Arc<Semaphore>,
@@ -197,8 +198,11 @@ impl Stream {
             return Err(body_too_large());
         }
         if body.node_room.is_none() && size > STREAM_WINDOW_BYTES as usize {
-            body.node_room =
-                self.shared.service.room(self.shared.purpose, self.shared.actor, limits::REQUEST_BODY_BYTES_MAX)?;
+            body.node_room = self.shared.service.room(
+                self.shared.purpose,
+                self.shared.speaker.actor(),
+                limits::REQUEST_BODY_BYTES_MAX,
+            )?;
         }
         let permits = u32::try_from(data.len()).unwrap_or(u32::MAX);
         let more = Arc::clone(&self.shared.bodies).try_acquire_many_owned(permits);
@@ -217,9 +221,9 @@ impl Stream {
         let postbox = service.office.open();
         let token = postbox.token(0);
         let Head { method, target, wishes } = head;
-        let (actor, purpose) = (shared.actor, shared.purpose);
+        let (actor, purpose) = (shared.speaker.actor(), shared.purpose);
         let arrived = Arrived {
-            actor,
+            speaker: &shared.speaker,
             purpose,
             method: *method,
             target,
@@ -232,7 +236,7 @@ impl Stream {
         shared.answers.room().await;
         let (mut exchange, mut step) = Exchange::begin(service, &arrived);
         loop {
-            let with_node = matches!(step, Step::Submit(_) | Step::Query(_) | Step::ReadIndex);
+            let with_node = matches!(step, Step::Submit(_) | Step::Query(_) | Step::ReadIndex | Step::Prove(None));
             self.fate.with_node.store(with_node, Relaxed);
             let mut waiting = None;
             let mut reading = None;
@@ -243,8 +247,8 @@ impl Stream {
                     service.manager.event(NodeEvent::Requests(vec![ClientRequest { token, ..request }]));
                 }
                 Step::Query(query) => service.manager.event(NodeEvent::Query { token, query }),
-                Step::ReadIndex => service.read_index(token),
-                Step::Wait(seqno) => waiting = Some(service.wait_while(seqno, token)),
+                Step::ReadIndex | Step::Prove(None) => service.read_index(token),
+                Step::Wait(seqno) | Step::Prove(Some(seqno)) => waiting = Some(service.wait_while(seqno, token)),
                 Step::PoolPlan(job) => {
                     let place = place(&shared.plans).await;
                     service.pools.plans(purpose).run(actor, Arc::clone(&service.office), token, job, place);
@@ -269,7 +273,7 @@ impl Stream {
                 if leads_to_a_read(&event) {
                     shared.answers.room().await;
                 }
-                if let Some(step) = exchange.next(service, event) {
+                if let Some(step) = exchange.next(service, &shared.speaker, event) {
                     break step;
                 }
             };

@@ -7,7 +7,7 @@ use crate::testing::{ACTOR, World, error_code, settle};
 async fn connect(world: &World) -> SendRequest<Bytes> {
     let (far, near) = duplex(1 << 20);
     let service = Arc::clone(&world.service);
-    tokio::spawn(async move { serve(near, service, ACTOR, Purpose::Applications).await });
+    tokio::spawn(async move { serve(near, service, Speaker::known(ACTOR), Purpose::Applications).await });
     let (client, connection) = h2::client::handshake(far).await.unwrap();
     tokio::spawn(connection);
     client.ready().await.unwrap()

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use synod_node::{Answer, ClientRequest, Refusal, TxStatus};
-use synod_types::{AdapterId, NodeId, RequestId, Seqno, TxId};
+use synod_node::{Answer, ClientRequest, Proof, Refusal, TxStatus};
+use synod_types::{AdapterId, NodeId, RequestId, Seqno, Time, TxId};
 use synod_worker::{ActorFacts, Frontend, Method, Plan, Reply, Request};
 
 use super::secrecy::MARKER;
 use super::truth::Truth;
 use super::{Checked, violated};
+
+/// What clients have proved: theirs are no certificates, so that it holds for good.
+pub const PROOF: Proof = Proof { seqno: Seqno(u64::MAX), valid_until: Time(u64::MAX) };
 
 /// One call of the log adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +102,7 @@ impl History {
         let asked = &mut self.asked[number];
         asked.times += 1;
         let (actor, request_id, calls) = (asked.actor.id, asked.request_id, asked.planned.clone());
-        ClientRequest { token, actor, request_id, adapter: AdapterId(0), calls }
+        ClientRequest { token, actor, proof: PROOF, request_id, adapter: AdapterId(0), calls }
     }
 
     /// The last transaction that anyone was told of.

@@ -56,7 +56,8 @@ impl Cluster {
     pub fn ask(&mut self, node: NodeId, call: Bytes) {
         let token = self.next_token();
         let (actor, request_id) = (self.member, RequestId(u128::from(token).to_le_bytes()));
-        let request = ClientRequest { token, actor, request_id, adapter: AdapterId(0), calls: vec![call] };
+        let request =
+            ClientRequest { token, actor, proof: self.proof, request_id, adapter: AdapterId(0), calls: vec![call] };
         self.events.push_back((node, Event::Requests(vec![request])));
     }
 }

@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     Reading::Chunked { .. } => None,
                 };
                 let room = match room {
-                    None => self.service.room(self.purpose, self.actor, body)?,
+                    None => self.service.room(self.purpose, self.speaker.actor(), body)?,
                     taken => taken,
                 };
                 self.reading = Reading::Whole { needed: size + body, room };
@@ -143,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Framing::Chunked if refused.is_some() => Err(refused.unwrap_or_else(too_slow)),
             Framing::Chunked => {
                 self.continue_due = facts.expects_continue;
-                let room = self.service.room(self.purpose, self.actor, limits::REQUEST_BODY_BYTES_MAX)?;
+                let room = self.service.room(self.purpose, self.speaker.actor(), limits::REQUEST_BODY_BYTES_MAX)?;
                 let target = target.to_owned();
                 input.advance(size);
                 self.reading = Reading::Chunked { target, facts, body: Chunked::default(), room };
@@ -164,9 +164,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.continue_due = false;
         let (exchange, step) = match (facts.method, refused) {
             (Some(method), None) => {
-                let (actor, purpose) = (self.actor, self.purpose);
+                let (speaker, purpose) = (&*self.speaker, self.purpose);
                 let (wishes, own_id) = (facts.wishes, self.ids.next_id());
-                Exchange::begin(&self.service, &Arrived { actor, purpose, method, target, wishes, own_id, body, room })
+                Exchange::begin(
+                    &self.service,
+                    &Arrived { speaker, purpose, method, target, wishes, own_id, body, room },
+                )
             }
             (_, refused) => {
                 Exchange::refused(&self.service, refused.unwrap_or_else(|| malformed("the request has no method")))
