@@ -282,6 +282,14 @@ impl World {
         self.event(node, Event::Timeout)
     }
 
+    /// Has a node woken at a time, and not when it was to be woken before.
+    pub(crate) fn plan_wake(&mut self, node: NodeId, at: Instant) {
+        let after = at.since(self.now);
+        let Some(process) = self.process(node) else { return };
+        process.wake_at = Some(at);
+        self.plan(after, node, Local::Wake(at));
+    }
+
     /// Looks at a node after each event: who leads, and when it wants to be woken.
     fn watch(&mut self, node: NodeId) -> Checked {
         let now = self.now;
@@ -298,8 +306,7 @@ impl World {
             }
             let at = clock.when(time).max(now.plus(1));
             if process.wake_at.is_none_or(|planned| at < planned) {
-                process.wake_at = Some(at);
-                self.plan(at.since(now), node, Local::Wake(at));
+                self.plan_wake(node, at);
             }
         }
         if matches!(self.sites[&node].fate, Fate::RolledBack) && status.role != Role::Resuming {

@@ -88,7 +88,11 @@ impl World {
             let now = self.now;
             let site = self.site(node);
             site.disk.heal();
-            site.paused_until = site.paused_until.min(now);
+            if site.paused_until > now {
+                site.paused_until = now;
+                self.plan_wake(node, now.plus(1));
+            }
+            let site = self.site(node);
             if matches!(site.fate, Fate::ToBeRolledBack { .. }) {
                 site.fate = Fate::Honest;
             }
