@@ -161,8 +161,11 @@ pub struct Resuming {
 
 impl Resuming {
     /// A start of `node` from `disk`, which knows of `circle`.
-    pub const fn new(now: Time, node: NodeId, circle: Circle, disk: Disk) -> Self {
-        Self { node, disk, circle, heard: BTreeSet::new(), quorum_at: None, ask_at: now }
+    pub fn new(now: Time, node: NodeId, circle: Circle, disk: Disk) -> Self {
+        let mut resuming = Self { node, disk, circle, heard: BTreeSet::new(), quorum_at: None, ask_at: now };
+        // A sole voter is a quorum before anybody answers.
+        resuming.note_quorum(now);
+        resuming
     }
 
     /// The other nodes, as far as known.
@@ -185,12 +188,16 @@ impl Resuming {
         if circle.known_at > self.circle.known_at {
             self.circle = circle;
         }
+        self.note_quorum(now);
+        Ok(())
+    }
+
+    fn note_quorum(&mut self, now: Time) {
         if self.is_quorum() {
             self.quorum_at.get_or_insert(now);
         } else {
             self.quorum_at = None;
         }
-        Ok(())
     }
 
     /// Whether those heard are a majority, with this node if it is one of the voters.
@@ -287,6 +294,15 @@ mod tests {
         assert!(!resuming.is_confirmed(Time(1)) && resuming.peers().any(|peer| peer == NodeId(4)));
         resuming.heard(Time(0), NodeId(4), Promise::default(), Circle::default()).unwrap();
         assert!(resuming.is_confirmed(Time(1)));
+    }
+
+    #[test]
+    fn a_sole_voter_waits_no_longer_than_others_for_one_that_joins_and_is_not_there_yet() {
+        let circle = Circle { others: [NodeId(2)].into(), ..circle(2, 1..=1) };
+        let mut resuming = Resuming::new(Time(0), NodeId(1), circle, disk(9));
+        assert!(!resuming.is_confirmed(Time(1)) && resuming.is_time_to_ask(Time(0).after(LAST_ANSWERS_WAIT)));
+        assert_eq!(resuming.wakes_at(), Time(0).after(LAST_ANSWERS_WAIT));
+        assert!(resuming.is_confirmed(Time(0).after(LAST_ANSWERS_WAIT)));
     }
 
     #[test]

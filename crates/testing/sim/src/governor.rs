@@ -255,7 +255,7 @@ impl World {
         let node =
             *self.consortium.reserve.iter().filter(|slot| **slot > last && self.slots.contains(slot)).nth(nth)?;
         // Before it is let in, some time after, or only when all is over.
-        if self.governor.prng.chance(700_000) {
+        if self.governor.prng.chance(self.swarm.newcomers_start_ppm) {
             let after = Delay { min: 1_000, max: 3_000_000 }.draw(&mut self.governor.prng);
             self.plan_start(after, node);
         }

@@ -246,6 +246,8 @@ pub struct Swarm {
     pub troubles: Vec<(u64, Trouble)>,
     /// How many machines there are besides those of genesis, switched off.
     pub newcomers: u64,
+    /// How many of them, in a million, are switched on by themselves some time after they are proposed.
+    pub newcomers_start_ppm: u32,
     /// What members decide when.
     pub decisions: Vec<(u64, Decision)>,
 }
@@ -275,6 +277,7 @@ impl Swarm {
             faults_last,
             troubles: troubles(prng, nodes, faults_last),
             newcomers: 0,
+            newcomers_start_ppm: 0,
             decisions: Vec::new(),
         }
         .with_decisions(seed)
@@ -287,6 +290,7 @@ impl Swarm {
             return self;
         }
         self.newcomers = RESERVE;
+        self.newcomers_start_ppm = 700_000;
         for _ in 0..prng.between(1, 5) {
             let at = prng.between(500_000, self.faults_last);
             self.decisions.push((at, decision(&mut prng)));
@@ -318,6 +322,7 @@ impl Swarm {
             faults_last: 0,
             troubles: Vec::new(),
             newcomers: 0,
+            newcomers_start_ppm: 0,
             decisions: Vec::new(),
         }
     }

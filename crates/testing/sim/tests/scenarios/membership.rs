@@ -71,3 +71,19 @@ fn hosts_that_hand_over_wrong_records_delay_a_newcomer_and_do_no_other_harm() {
     world.await_decisions();
     world.end_well();
 }
+
+#[test]
+fn the_only_node_comes_back_though_the_one_that_members_added_is_not_there() {
+    let mut world = calm_with_newcomers(1);
+    let node = world.await_leader();
+    // Found by seed 3300: it asked the newcomer what it had seen, and waited for the answer.
+    world.decide(Decision::AddNode);
+    world.run_to("there are two nodes", |world| world.listed().len() == 2);
+    world.crash_all_for(10_000);
+    world.run_for(2_000_000);
+    assert_eq!(world.running(), [node]);
+    let request = world.ask_at(ONE, node);
+    world.await_answer(request);
+    world.start_newcomers();
+    world.end_well();
+}
