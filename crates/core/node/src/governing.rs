@@ -67,13 +67,13 @@ impl Node {
         let before = self.government.state();
         let outcome = match carry_out(before, &env, actor, request) {
             Ok(outcome) => outcome,
-            Err(reply) => return self.answer_at_tip(waiting, Ok(Answer { txid: base, replies: vec![reply] })),
+            Err(reply) => return self.refuse_as_leader(waiting, Ok(Answer { txid: base, replies: vec![reply] })),
         };
         let tables = after(before, &outcome.writes, &env);
         let service = rotates(before, &tables).then(|| self.seals.next_service(parent));
         let change = signer_change(before, &tables, service.as_deref());
         if let Some(Err(short)) = change.nodes.as_ref().map(|nodes| self.check_stay(now, nodes)) {
-            return self.answer_at_tip(waiting, Ok(Answer { txid: base, replies: vec![too_few(short)] }));
+            return self.refuse_as_leader(waiting, Ok(Answer { txid: base, replies: vec![too_few(short)] }));
         }
         let reply = answer(&outcome);
         let key = self.requests.key(request.actor, request.request_id);
@@ -84,7 +84,7 @@ impl Node {
         let moment = synod_ledger::Moment { view, time, committed: self.history.committed().seqno };
         let governance = Governance { tables, events: outcome.events, service };
         let Ok(block) = self.seals.seal_governance(parent, moment, &admin, change, governance) else {
-            return self.respond(waiting, Err(Refusal::TooLarge));
+            return self.refuse(waiting, Refusal::TooLarge);
         };
         let txid = TxId::new(view, env.seqno);
         self.requests.push(block.age, [(key, known(txid))]);

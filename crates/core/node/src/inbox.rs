@@ -78,7 +78,8 @@ pub enum Lane {
 }
 
 impl Lane {
-    const fn of(request: &ClientRequest) -> Self {
+    /// Which one `request` is in.
+    pub const fn of(request: &ClientRequest) -> Self {
         match request.adapter {
             AdapterId::GOVERNANCE => Self::Governance,
             _ => Self::Applications,
@@ -263,6 +264,22 @@ impl Inbox {
                 Some(waiting)
             }
         }
+    }
+
+    /// Takes those requests to governance out of the queue of which `which` knows something, with what it knows.
+    pub fn take_governance<T>(&mut self, mut which: impl FnMut(&ClientRequest) -> Option<T>) -> Vec<(Waiting, T)> {
+        let known: Vec<_> = self.governance.iter().map(|waiting| which(&waiting.request)).collect();
+        if known.iter().all(Option::is_none) {
+            return Vec::new();
+        }
+        let mut taken = Vec::new();
+        for (waiting, known) in std::mem::take(&mut self.governance).into_iter().zip(known) {
+            match known {
+                Some(known) => taken.push((waiting, known)),
+                None => self.governance.push_back(waiting),
+            }
+        }
+        taken
     }
 
     /// How many calls the requests to applications in the queue hold.

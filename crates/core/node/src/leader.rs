@@ -64,6 +64,7 @@ impl Node {
     pub(crate) fn pump(&mut self, now: Time) {
         let Engine::Running(consensus) = &self.engine else { return };
         if self.leadership.is_some() {
+            self.answer_done_governance();
             self.close_block_if_due(now);
         } else if let Some(leader) = consensus.leader().filter(|leader| *leader != self.id) {
             self.forward_all(now, leader, consensus.view());
@@ -74,10 +75,13 @@ impl Node {
     pub(crate) fn block_closes_at(&self) -> Option<Time> {
         let closes_at = self.next_block_closes_at()?;
         let is_free = self.leadership.as_ref()?.executing.is_none();
-        // The engine takes no proposal while leadership is being handed over.
-        let Engine::Running(consensus) = &self.engine else { return None };
-        let may_propose = consensus.transferring_to().is_none() && self.may_seal_transactions();
-        (is_free && may_propose && self.has_room_for_a_layer()).then_some(closes_at)
+        (is_free && self.may_propose() && self.has_room_for_a_layer()).then_some(closes_at)
+    }
+
+    /// Whether transactions may be sealed now. The engine takes no proposal while leadership is being handed over.
+    pub(crate) fn may_propose(&self) -> bool {
+        let Engine::Running(consensus) = &self.engine else { return false };
+        consensus.transferring_to().is_none() && self.may_seal_transactions()
     }
 
     /// When the next block would close, if there is to be one.
@@ -140,6 +144,7 @@ impl Node {
     /// Stops leading: the block at the worker, not proposed yet, is dropped; its requests wait for the next leader.
     pub(crate) fn stop_leading(&mut self) {
         let Some(leadership) = self.leadership.take() else { return };
+        self.take_back_refused();
         if let Some(executing) = leadership.executing {
             self.stale_executions += 1;
             self.drop_block(executing);
@@ -231,7 +236,7 @@ impl Node {
     /// first attempt.
     fn order(&mut self, waiting: Waiting, executing: &mut Executing) -> Option<Batched> {
         let Some(actor) = self.government.actor(&waiting.request.actor) else {
-            self.answer_at_tip(waiting, Err(Refusal::NotAuthorized));
+            self.refuse(waiting, Refusal::NotAuthorized);
             return None;
         };
         if !self.government.holds(&waiting.request.proof, &waiting.request.actor, executing.env.time) {
@@ -251,7 +256,7 @@ impl Node {
             (None, None) => return Some(Batched { key, asked, actor, waiting, retries: Vec::new() }),
             (Some(first), _) if first.asked == asked => first.retries.push(waiting),
             (None, Some(first)) if first.asked == asked => self.answer_again(waiting, key, first.seqno),
-            _ => self.respond(waiting, Err(Refusal::RequestIdReused)),
+            _ => self.refuse(waiting, Refusal::RequestIdReused),
         }
         None
     }

@@ -13,6 +13,7 @@ use crate::event::{Action, ClientRequest, Event, Response, Role, Serving, Status
 use crate::government::Government;
 use crate::history::History;
 use crate::inbox::{Inbox, Origin};
+use crate::indexes::Indexes;
 use crate::latecomers::Latecomers;
 use crate::layers::Layers;
 use crate::leader::Leadership;
@@ -50,6 +51,7 @@ pub struct Node {
     pub(crate) stale_executions: u32,
     pub(crate) inbox: Inbox,
     pub(crate) reads: Reads,
+    pub(crate) indexes: Indexes,
     pub(crate) memory: Memory,
     /// Peers that have not said what they remember of this node; `None` until it takes part.
     pub(crate) latecomers: Option<Latecomers>,
@@ -205,7 +207,7 @@ impl Node {
         self.follow_node_list(now);
         self.pump(now);
         self.work_off_effects(now);
-        let nobody_waits = self.inbox.is_idle() && self.reads.is_idle();
+        let nobody_waits = self.inbox.is_idle() && self.reads.is_idle() && self.indexes.is_idle();
         self.expiry_at = if nobody_waits { None } else { self.expiry_at.or(Some(now.after(EXPIRY_INTERVAL))) };
         self.tell_circle();
         self.flush_answers();

@@ -8,6 +8,7 @@ use crate::event::{Action, Query, QueryAnswer, Refusal, TxStatus};
 use crate::follower::answer_of;
 use crate::governing;
 use crate::inbox::{PATIENCE, Waiting};
+use crate::indexes::Asker;
 use crate::node::{Engine, Node};
 use crate::reads::{Came, ClientRead, Purpose, Whose};
 use crate::requests::RequestKey;
@@ -40,9 +41,9 @@ impl Node {
             return Err(Refusal::NodeRemoved);
         }
         let Engine::Running(consensus) = &mut self.engine else { return Err(Refusal::Starting) };
-        self.reads.ask_index(now, token)?;
-        if consensus.read_index(token).is_err() {
-            self.reads.forget_index(token);
+        let question = self.indexes.ask(now.after(PATIENCE), Asker::Query { token })?;
+        if consensus.read_index(question).is_err() {
+            self.indexes.forget(question);
             return Err(Refusal::TooManyPending);
         }
         Ok(())
@@ -59,17 +60,22 @@ impl Node {
     }
 
     /// The engine says that a read may be served once entry `index` is committed here.
-    pub(crate) fn on_read_ready(&mut self, token: u64, index: LogIndex) {
-        self.reads.index_ready(token, index);
+    pub(crate) fn on_read_ready(&mut self, question: u64, index: LogIndex) {
+        self.indexes.ready(question, index);
         self.answer_read_indexes();
     }
 
-    /// Answers the linearizable reads whose entry is committed.
+    /// Answers those who waited for the engine's word and whose entry is committed.
     pub(crate) fn answer_read_indexes(&mut self) {
         let committed = self.chain.committed().record.index;
         let txid = self.history.committed();
-        for token in self.reads.take_indexes(committed) {
-            self.actions.push_back(Action::Answer { token, result: Ok(QueryAnswer::ReadIndex(txid)) });
+        for asker in self.indexes.take(committed) {
+            match asker {
+                Asker::Query { token } => {
+                    self.actions.push_back(Action::Answer { token, result: Ok(QueryAnswer::ReadIndex(txid)) });
+                }
+                Asker::Refused(refused) => self.respond(refused.waiting, refused.result),
+            }
         }
     }
 
@@ -110,11 +116,14 @@ impl Node {
         for purpose in self.reads.expired(now) {
             self.refuse_read(purpose, refusal);
         }
-        for token in self.reads.expired_indexes(now) {
+        for (question, asker) in self.indexes.expired(now) {
             if let Engine::Running(consensus) = &mut self.engine {
-                consensus.forget_read(token);
+                consensus.forget_read(question);
             }
-            self.actions.push_back(Action::Answer { token, result: Err(refusal) });
+            match asker {
+                Asker::Query { token } => self.actions.push_back(Action::Answer { token, result: Err(refusal) }),
+                Asker::Refused(refused) => self.respond(refused.waiting, Err(refusal)),
+            }
         }
     }
 

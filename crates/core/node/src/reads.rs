@@ -1,4 +1,4 @@
-//! What waits for the ledger, for its turn to be opened, or for the engine's word on a read.
+//! What waits for the ledger, or for its turn to be opened.
 //!
 //! ```text
 //!  waiting  --begin, few at once-->  under way at the host  --came-->  to open, one between other events
@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, VecDeque};
 use synod_types::boundary::{LedgerRange, LogRecord, Ticket};
 use synod_types::{AdapterId, LogIndex, Time, TxId, Untrusted};
 
-use crate::event::{Action, Refusal};
-use crate::inbox::{PATIENCE, Waiting};
+use crate::event::Action;
+use crate::inbox::Waiting;
 use crate::requests::RequestKey;
 
 /// All reads of this node that are not answered.
@@ -27,7 +27,6 @@ pub struct Reads {
     to_open: VecDeque<Came>,
     /// Whether one was opened since the last action was taken.
     has_opened: bool,
-    indexes: BTreeMap<u64, IndexRead>,
 }
 
 /// A read of the block that holds a committed transaction.
@@ -68,14 +67,6 @@ pub struct Came {
     at: Time,
 }
 
-/// A linearizable read that waits to be told from where on it may read.
-#[derive(Debug)]
-struct IndexRead {
-    deadline: Time,
-    /// The entry that must be committed here, once the engine has said.
-    wanted: Option<LogIndex>,
-}
-
 /// Whose read came back.
 #[derive(Debug)]
 pub enum Whose {
@@ -91,9 +82,6 @@ pub const CLIENT_READS_AT_ONCE_MAX: usize = 4;
 
 /// The most reads of clients that wait to begin, but for answers of governance: a second of opening ordinary blocks.
 pub const CLIENT_READS_WAITING_MAX: usize = 1_024;
-
-/// The most linearizable reads that wait at once: each round trip to the leader answers all that came before it.
-const READ_INDEXES_MAX: usize = 1_024;
 
 /// How many bytes of entries are read at once for a lagging follower: two messages' worth. The signatures of each are
 /// checked before it is sent on, which for the smallest blocks takes as long as a heartbeat may wait.
@@ -173,41 +161,6 @@ impl Reads {
         self.to_open.front().map(|came| came.at)
     }
 
-    /// Takes in a linearizable read.
-    ///
-    /// # Errors
-    /// If too many wait already.
-    pub fn ask_index(&mut self, now: Time, token: u64) -> Result<(), Refusal> {
-        if self.indexes.len() >= READ_INDEXES_MAX {
-            return Err(Refusal::TooManyPending);
-        }
-        self.indexes.insert(token, IndexRead { deadline: now.after(PATIENCE), wanted: None });
-        Ok(())
-    }
-
-    /// A linearizable read is not put after all.
-    pub fn forget_index(&mut self, token: u64) {
-        self.indexes.remove(&token);
-    }
-
-    /// The engine's word on a linearizable read. Nobody waits for one that comes too late.
-    pub fn index_ready(&mut self, token: u64, index: LogIndex) {
-        if let Some(read) = self.indexes.get_mut(&token) {
-            read.wanted = Some(index);
-        }
-    }
-
-    /// Takes out the linearizable reads that may be answered once `committed` is.
-    pub fn take_indexes(&mut self, committed: LogIndex) -> Vec<u64> {
-        let ready = |read: &IndexRead| read.wanted.is_some_and(|index| index <= committed);
-        self.indexes.extract_if(.., |_, read| ready(read)).map(|(token, _)| token).collect()
-    }
-
-    /// Takes out the linearizable reads that have waited too long.
-    pub fn expired_indexes(&mut self, now: Time) -> Vec<u64> {
-        self.indexes.extract_if(.., |_, read| read.deadline <= now).map(|(token, _)| token).collect()
-    }
-
     /// Takes out the clients' reads that have waited too long. Those under way keep their room until the host answers.
     pub fn expired(&mut self, now: Time) -> Vec<Purpose> {
         let late = |read: &ClientRead| read.deadline <= now;
@@ -220,7 +173,7 @@ impl Reads {
     /// Whether no client waits for a read.
     pub fn is_idle(&self) -> bool {
         let nobody_waits = self.under_way.values().all(Option::is_none);
-        self.waiting.is_empty() && nobody_waits && self.to_open.is_empty() && self.indexes.is_empty()
+        self.waiting.is_empty() && nobody_waits && self.to_open.is_empty()
     }
 }
 
@@ -243,6 +196,7 @@ mod tests {
     use synod_types::Seqno;
 
     use super::*;
+    use crate::inbox::PATIENCE;
 
     fn read(token: u64) -> ClientRead {
         let deadline = Time(0).after(PATIENCE);
@@ -317,18 +271,5 @@ mod tests {
         assert_eq!(begin(&mut reads).len(), 1, "three are still under way");
         reads.came(Time(2), begun[1], Ok(vec![]));
         assert_eq!((opened(&mut reads), begin(&mut reads).len()), (None, 1));
-    }
-
-    #[test]
-    fn a_linearizable_read_expires_and_its_late_word_is_dropped() {
-        let mut reads = Reads::default();
-        reads.ask_index(Time(0), 7).unwrap();
-        reads.ask_index(Time(1), 8).unwrap();
-        assert_eq!(reads.expired_indexes(Time(0).after(PATIENCE)), [7]);
-        reads.index_ready(7, LogIndex(3));
-        reads.index_ready(8, LogIndex(4));
-        assert_eq!(reads.take_indexes(LogIndex(3)), [0; 0]);
-        assert_eq!(reads.take_indexes(LogIndex(4)), [8]);
-        assert!(reads.is_idle());
     }
 }

@@ -15,6 +15,7 @@ use synod_ledger::Tip;
 use synod_types::limits::RETRY_TIME_MAX;
 use synod_types::{ActorId, RequestId, Seqno};
 
+use crate::event::ClientRequest;
 use crate::inbox::PATIENCE;
 use crate::request_digest::RequestDigest;
 
@@ -82,6 +83,12 @@ impl RequestTable {
     /// What is known of the request, if it was done.
     pub fn find(&self, key: RequestKey) -> Option<Known> {
         self.done.get(&key).copied()
+    }
+
+    /// The last transaction of `request`, whose key this is, if just that was done.
+    pub fn done(&self, key: RequestKey, request: &ClientRequest) -> Option<Seqno> {
+        let known = self.find(key)?;
+        (known.asked == RequestDigest::of(request)).then_some(known.seqno)
     }
 
     /// Notes the requests of the next block, which stands at `age`.

@@ -25,6 +25,7 @@ use crate::event::{Action, Serving};
 use crate::government::Government;
 use crate::history::History;
 use crate::inbox::Inbox;
+use crate::indexes::Indexes;
 use crate::layers::Layers;
 use crate::node::{Engine, Node};
 use crate::probe::NoProbe;
@@ -178,6 +179,7 @@ impl Start {
             stale_executions: 0,
             inbox: Inbox::default(),
             reads: Reads::default(),
+            indexes: Indexes::default(),
             memory: Memory::default(),
             latecomers: None,
             kept: VoteRecord::default(),

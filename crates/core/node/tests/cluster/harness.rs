@@ -234,15 +234,18 @@ impl Cluster {
 
     /// Sends a request of the member's to governance under a token of the caller's choice.
     pub fn submit_governance(&mut self, node: NodeId, token: u64, id: u8, call: Bytes) {
-        let (actor, request_id) = (self.member, RequestId([id; 16]));
-        let request = ClientRequest {
-            token,
-            actor,
-            proof: self.proof,
-            request_id,
-            adapter: AdapterId::GOVERNANCE,
-            calls: vec![call],
-        };
+        self.submit_governance_as(self.member, node, token, (id, call));
+    }
+
+    /// Sends a request of somebody's to governance under a token of the caller's choice.
+    pub fn submit_governance_by(&mut self, actor: ActorId, node: NodeId, token: u64, call: Bytes) {
+        self.submit_governance_as(actor, node, token, (0xff, call));
+    }
+
+    fn submit_governance_as(&mut self, actor: ActorId, node: NodeId, token: u64, (id, call): (u8, Bytes)) {
+        let request_id = RequestId([id; 16]);
+        let (adapter, calls) = (AdapterId::GOVERNANCE, vec![call]);
+        let request = ClientRequest { token, actor, proof: self.proof, request_id, adapter, calls };
         self.events.push_back((node, Event::Requests(vec![request])));
     }
 

@@ -11,6 +11,7 @@ mod membership;
 mod organisation;
 mod proofs;
 mod reads;
+mod refused;
 mod restarts;
 mod rotation;
 mod settings;
