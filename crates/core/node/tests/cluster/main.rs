@@ -7,6 +7,7 @@ mod clocks;
 mod forwarding;
 mod governance;
 mod harness;
+mod interrupted;
 mod membership;
 mod organisation;
 mod proofs;

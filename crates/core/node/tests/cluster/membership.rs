@@ -426,38 +426,6 @@ fn a_decision_that_is_truncated_changed_nothing() {
     assert_eq!(check(&mut cluster, &now, 3), voters(&now));
 }
 
-#[test]
-fn every_node_may_be_restarted_at_any_entry_of_a_change_and_all_at_once_after_it() {
-    for steps in 0..24 {
-        let mut cluster = Cluster::new(3);
-        let leader = cluster.run_until_leader();
-        let add = newcomer(&mut cluster, 4);
-        cluster.start(NodeId(4));
-        propose(&mut cluster, leader, 50, vec![removal(leader), add]);
-        let founder = founder_of(&cluster);
-        let ballot = founder.accept_last(&cluster, leader);
-        cluster.submit_governance(leader, 1_000, 51, ballot.clone());
-        (0..steps * 3).for_each(|_| cluster.step());
-        cluster.restart_all_running();
-        let stay = others(&cluster, &[leader]);
-        let next = cluster.run_until_one_leads(&[1, 2, 3, 4].map(NodeId), View(0));
-        let answer = cluster.govern(next, founder.id(), 51, ballot);
-        let answer = if matches!(answer, Err(Refusal::NoLeader | Refusal::NodeRemoved)) {
-            let next = cluster.run_until_one_leads(&stay, View(0));
-            cluster.govern(next, founder.id(), 51, founder_of(&cluster).accept_last(&cluster, next))
-        } else {
-            answer
-        };
-        assert!(body(&answer).1.contains("Accepted"), "{steps}: {answer:?}");
-        run_until_voter(&mut cluster, NodeId(4));
-        let now: Vec<_> = stay.iter().map(|node| node.0).collect();
-        assert_eq!(check(&mut cluster, &now, 1), voters(&now), "{steps}");
-        run_until_removed(&mut cluster, leader);
-        cluster.restart_all();
-        check(&mut cluster, &now, 2);
-    }
-}
-
 /// What a vote record says of the log is as new as what it says is committed.
 #[test]
 fn a_log_without_a_committed_change_is_older_than_the_vote_record_that_tells_of_it() {

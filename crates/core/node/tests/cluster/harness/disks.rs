@@ -18,6 +18,15 @@ impl Cluster {
         Image { log: machine.log.clone(), vote: machine.vote.clone() }
     }
 
+    /// What all disks hold, to tell whether any has changed.
+    pub fn disks(&self) -> Vec<(usize, View, Option<Bytes>)> {
+        let of = |(node, machine): (&NodeId, &Machine)| {
+            let (entries, view) = self.disk_end(*node);
+            (entries, view, machine.vote.clone())
+        };
+        self.machines.iter().map(of).collect()
+    }
+
     /// The index and the view of the last entry on disk.
     pub fn disk_end(&self, node: NodeId) -> (usize, View) {
         let log = &self.machines[&node].log;
