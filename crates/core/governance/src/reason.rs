@@ -109,6 +109,15 @@ coded! {
             /// Its name.
             name: Name,
         } => "the adapters are those of genesis",
+        /// An adapter would not take its settings. Carrying a proposal out never comes to this, since governance cannot read
+        /// settings: nodes ask their adapters before they hand a proposal on.
+        #[error("adapter {name:?} refuses the settings: {why}", name = name.as_str())]
+        AdapterRefuses {
+            /// The adapter.
+            name: Name,
+            /// The adapter's reason.
+            why: String,
+        } => "start from the settings in `synod constitution show`, and change what the adapter can change",
         /// A measurement has another size.
         #[error("a measurement has 32, 48 or 64 bytes, not {size}")]
         MeasurementSize {

@@ -14,6 +14,7 @@ pub use synod_crypto::statement::Unsigned;
 
 use crate::actions::Action;
 use crate::bounded::{Blob, List, Note};
+use crate::execute::Request;
 use crate::format::VERSION;
 use crate::limits::{ACTIONS_MAX, CHAIN_CERTIFICATES_MAX, PROPOSAL_BYTES_MAX};
 use crate::macros::record;
@@ -190,6 +191,22 @@ pub(crate) fn open<B: Body>(bytes: &[u8]) -> Result<(B, SignedStatement), Statem
     match payload.split_first() {
         Some((&VERSION, body)) => Ok((B::from_bytes(body)?, statement)),
         _ => Err(StatementRefused::Version),
+    }
+}
+
+/// Whether an encoded request may be a proposal: all others are told from it by their first byte.
+pub fn may_propose(request: &[u8]) -> bool {
+    request.first() == Some(&PROPOSE_TAG)
+}
+
+/// The tag of [`Request::Propose`].
+const PROPOSE_TAG: u8 = 0;
+
+/// What an encoded request proposes, if it does; nothing about its signer is checked.
+pub fn proposed(request: &[u8]) -> Option<ProposalBody> {
+    match Request::from_bytes(request).ok()? {
+        Request::Propose(statement) => Some(open(&statement).ok()?.0),
+        _ => None,
     }
 }
 

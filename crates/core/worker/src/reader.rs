@@ -6,7 +6,7 @@ use synod_kv::State;
 use synod_types::{AdapterId, Seqno};
 
 use crate::settings::try_settings;
-use crate::{Adapter, AdapterKit, AdapterSettings, Frontend, SetupError};
+use crate::{Adapter, AdapterKit, AdapterSettings, Frontend, SettingsRefused, SetupError};
 
 /// A committed snapshot. It never changes; the next commit publishes another.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +66,13 @@ impl Reader {
         let state = &self.latest().state;
         let of = |kit: &AdapterKit| Some((kit.name, AdapterSettings::of(state, kit.name).ok()??));
         self.shared.adapters.iter().filter_map(of).collect()
+    }
+
+    /// What adapters refused of their settings, if it was what members decided last, by the adapters' names.
+    pub fn refused_settings(&self) -> impl Iterator<Item = (&'static str, SettingsRefused)> + '_ {
+        let latest = self.latest();
+        let of = move |kit: &AdapterKit| Some((kit.name, AdapterSettings::refused(&latest.state, kit.name)?));
+        self.shared.adapters.iter().filter_map(of)
     }
 
     /// Whether the adapter `name` would take these settings on the latest committed snapshot. Nothing comes of it. May take

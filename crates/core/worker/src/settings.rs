@@ -72,6 +72,15 @@ impl AdapterSettings {
         SETTINGS.get(view, &name.to_owned())
     }
 
+    /// What the adapter `name` refused, if members decided that last. The settings themselves are not copied.
+    pub fn refused(view: &impl Lookup, name: &str) -> Option<SettingsRefused> {
+        let stored = view.get(SETTINGS.name(), name.as_bytes())?;
+        let mut input = Decoder::new(stored.as_slice());
+        input.bytes(limits::VALUE_BYTES_MAX).ok()?;
+        Seqno::decode(&mut input).ok()?;
+        Option::decode(&mut input).ok()?
+    }
+
     /// Notes the settings with which an adapter begins.
     pub(crate) fn begin(tx: &mut Tx<'_>, name: &str, settings: &[u8]) {
         let in_force = Bytes::copy_from_slice(settings);

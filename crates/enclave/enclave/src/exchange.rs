@@ -13,13 +13,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use synod_governance::statement::may_propose;
 use synod_node::{Answer, ClientRequest, Proof, Query, QueryAnswer, Refusal, Status};
 use synod_types::{ActorId, AdapterId, RequestId, Seqno, TxId};
-use synod_worker::{ActorFacts, ActorKind, ContentType, Frontend, Method, Plan, Reply, Request, Then};
+use synod_worker::{ActorFacts, ActorKind, ContentType, Frontend, Method, Plan, Reply, Request, SettingsRefused, Then};
 
 use crate::bodies::Room;
 use crate::governance::asked::Asked;
 use crate::governance::route::GovRoute;
+use crate::governance::settings;
 use crate::governance::watch::Watch;
 use crate::http::error::Failure;
 use crate::http::head::Wishes;
@@ -219,7 +221,7 @@ impl Exchange {
             }
             (Stage::Calls(_), Event::Response(Err(refusal)))
             | (Stage::Query(_) | Stage::Read(_), Event::Answer(Err(refusal))) => fail(service, refusal.into()),
-            (Stage::Query(txid), Event::Answer(Ok(answer))) => answer_query(answer, txid),
+            (Stage::Query(txid), Event::Answer(Ok(answer))) => answer_query(service, answer, txid),
             (Stage::Read(question), Event::Answer(Ok(QueryAnswer::ReadIndex(txid)))) => {
                 self.wishes.linearizable = false;
                 let seqno = |txid: TxId| txid.seqno;
@@ -300,15 +302,12 @@ impl Exchange {
         let asked = match route {
             GovRoute::Requests => {
                 self.adapter = AdapterId::GOVERNANCE;
-                return self.submit(service, vec![Bytes::copy_from_slice(arrived.body)], Then::Reply);
+                return self.ask_governance(service, arrived);
             }
-            GovRoute::DryRun => {
-                let take = || service.room_to_wait(arrived.purpose, self.actor.id, arrived.body.len());
-                match arrived.room.map_or_else(take, |room| Ok(Arc::clone(room))) {
-                    Ok(room) => Asked::DryRun { body: Bytes::copy_from_slice(arrived.body), _room: room },
-                    Err(failure) => return fail(service, failure),
-                }
-            }
+            GovRoute::DryRun => match self.room_to_wait(service, arrived) {
+                Ok(room) => Asked::DryRun { body: Bytes::copy_from_slice(arrived.body), _room: room },
+                Err(failure) => return fail(service, failure),
+            },
             GovRoute::Constitution => Asked::Constitution,
             GovRoute::Proposals(listed) => Asked::Proposals(listed),
             GovRoute::Proposal(id) => Asked::Proposal(id),
@@ -320,6 +319,30 @@ impl Exchange {
         };
         service.metrics.reads.count();
         self.read(service, Reading::Governance(asked))
+    }
+
+    /// The room that a body takes while it waits for a thread.
+    fn room_to_wait(&self, service: &Service, arrived: &Arrived<'_>) -> Result<Arc<Room>, Failure> {
+        let take = || service.room_to_wait(arrived.purpose, self.actor.id, arrived.body.len());
+        arrived.room.map_or_else(take, |room| Ok(Arc::clone(room)))
+    }
+
+    /// Hands a request to governance on; a proposal may have to be looked at by adapters first.
+    fn ask_governance(&mut self, service: &Arc<Service>, arrived: &Arrived<'_>) -> Step {
+        let request = Bytes::copy_from_slice(arrived.body);
+        if !may_propose(&request) {
+            return self.submit(service, vec![request], Then::Reply);
+        }
+        let room = match self.room_to_wait(service, arrived) {
+            Ok(room) => room,
+            Err(failure) => return fail(service, failure),
+        };
+        self.stage = Stage::Plan;
+        let service = Arc::clone(service);
+        Step::PoolPlan(Box::new(move || {
+            let _room = room;
+            Event::Planned(settings::plan(&service, request))
+        }))
     }
 
     /// Reads if the snapshot is recent enough for the client, and otherwise says what to wait for.
@@ -429,9 +452,9 @@ fn not_yet_applied() -> Failure {
     Failure::new(503, "NotYetApplied", message, "ask again, or ask another node")
 }
 
-fn answer_query(answer: QueryAnswer, txid: Option<TxId>) -> Step {
+fn answer_query(service: &Service, answer: QueryAnswer, txid: Option<TxId>) -> Step {
     match answer {
-        QueryAnswer::Status(status) => done(status_reply(&status), None),
+        QueryAnswer::Status(status) => done(status_reply(service, &status), None),
         QueryAnswer::Transaction(status) => {
             let txid_text = txid.map(|txid| txid.to_string());
             done(json(&serde_json::json!({ "txid": txid_text, "status": status.name() })), None)
@@ -441,15 +464,25 @@ fn answer_query(answer: QueryAnswer, txid: Option<TxId>) -> Step {
     }
 }
 
-fn status_reply(status: &Status) -> Reply {
-    json(&serde_json::json!({
+fn status_reply(service: &Service, status: &Status) -> Reply {
+    let mut shown = serde_json::json!({
         "id": status.id.0,
         "role": status.role.name(),
         "view": status.view.0,
         "leader": status.leader.map(|leader| leader.0),
         "last": status.last.to_string(),
         "committed": status.committed.to_string(),
-    }))
+    });
+    // Only what needs somebody's attention: as a rule there is nothing.
+    let refused = |(adapter, refused): (&str, SettingsRefused)| {
+        let decided = service.governance.txid_of(refused.decided_at).map(|txid| txid.to_string());
+        serde_json::json!({ "adapter": adapter, "decided": decided, "reason": refused.reason })
+    };
+    let refused: Vec<_> = service.reader.refused_settings().map(refused).collect();
+    if !refused.is_empty() {
+        shown["settings_refused"] = refused.into();
+    }
+    json(&shown)
 }
 
 fn json(value: &serde_json::Value) -> Reply {

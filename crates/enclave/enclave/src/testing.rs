@@ -11,10 +11,10 @@ use synod_governance::entries::{CertificateDer, CrlEntry};
 use synod_governance::{ActorEntry, Pins, Role};
 use synod_kv::{Map, State, Tx, Value};
 use synod_node::{Answer, ClientRequest, Event as NodeEvent, Query, QueryAnswer, Refusal};
-use synod_types::{ActorId, Digest, Seqno, Time, TxId, View};
+use synod_types::{ActorId, AdapterId, Digest, Seqno, Time, TxId, View};
 use synod_worker::{
-    ActorFacts, ActorKind, Adapter, AdapterKit, Apply, BlockEnv, Call, CallContext, ContentType, Execute, Frontend,
-    Method, Plan, Reply, Request, SetupError, Then, ToWorker, Worker,
+    ActorFacts, ActorKind, Adapter, AdapterKit, Apply, BlockEnv, Call, CallContext, Configure, ContentType,
+    DecidedSettings, Execute, Frontend, Method, Plan, Reply, Request, SetupError, Then, ToWorker, Worker,
 };
 
 use crate::clock::Clock;
@@ -72,7 +72,7 @@ impl Adapter for BoxAdapter {
     }
 
     fn configure(&mut self, _: &mut Tx<'_>, _: &[u8], new: &[u8]) -> Result<(), SetupError> {
-        let refused = || SetupError { adapter: "box", reason: "a box is closed once only".into() };
+        let refused = || SetupError { adapter: "box", reason: "a box stays shut".into() };
         if new == b"open" { Err(refused()) } else { Ok(()) }
     }
 
@@ -209,6 +209,15 @@ impl World {
         if !self.service.answered_read_index(token, &result) {
             self.service.office.deliver(token, Event::Answer(result));
         }
+    }
+
+    /// Hands the adapter settings that were decided at seqno `at`, and commits that.
+    pub fn configure(&self, at: u64, settings: &'static str) {
+        let first_seqno = self.worker.lock().unwrap().tip().next();
+        let env = BlockEnv { view: View(2), first_seqno, time: Time(0), seed: [0; 32] };
+        let decided = DecidedSettings { adapter: AdapterId(0), at: Seqno(at), settings: settings.into() };
+        self.handle(ToWorker::Configure(Configure { env, decided })).unwrap();
+        self.publish(first_seqno);
     }
 
     /// Executes a request as a block of its own, commits it and answers it.

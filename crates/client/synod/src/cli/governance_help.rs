@@ -34,7 +34,8 @@ Other actions, with their keys:
   set_auto_vote        kind, value: { require = [PREDICATE, ..] }, see `synod rule set --help`
   set_proposal_expiry, set_lease: seconds
   set_blocks, set_epochs, set_quorums, set_durability: value
-  set_adapter          name, settings
+  set_adapter          name, and settings or settings_file: the whole document, as
+                       `synod constitution show` prints the one in force
   set_tee_rule, set_release_rule, grant_auditor, revoke_auditor, rotate_service_identity
 
 Wherever an actor's id stands (id, owner, required, proposer_is), its name will do.";

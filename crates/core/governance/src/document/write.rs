@@ -80,7 +80,9 @@ impl Writer<'_> {
     }
 
     fn adapters(&mut self, constitution: &Constitution) {
-        self.heading("The ledger protocols; their order gives their ids. Settings that members change are handed to the");
+        self.heading(
+            "The ledger protocols; their order gives their ids. Settings that members change are handed to the",
+        );
         self.comment("adapter right after the decision; if it refuses them, a node's status says so.");
         for adapter in &constitution.adapters {
             self.section("[adapter]");

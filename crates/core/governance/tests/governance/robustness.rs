@@ -23,6 +23,8 @@ proptest! {
         let mut world = World::genesis(&[&a]);
         let statement = Blob::new(bytes.clone()).unwrap();
         for request in [Request::Propose(statement.clone()), Request::Vote(statement), Request::Revoke(Blob::new(bytes).unwrap())] {
+            let may_propose = synod_governance::statement::may_propose(&request.to_bytes());
+            prop_assert_eq!(may_propose, matches!(request, Request::Propose(_)));
             prop_assert!(world.request(&a, &request).is_err());
         }
     }

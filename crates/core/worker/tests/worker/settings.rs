@@ -60,11 +60,13 @@ fn a_refusal_is_recorded_and_the_settings_before_stay_in_force() {
         assert_eq!(written(&executed), [["worker.settings/*"]]);
         assert_eq!(worker.tip(), seqno);
         let refused = Some(SettingsRefused { decided_at: Seqno(7), reason: reason.into() });
+        assert_eq!(AdapterSettings::refused(worker.layers().tip(), "a"), refused);
         assert_eq!(stands(worker.layers().tip(), "a"), AdapterSettings { refused, ..in_force("first", 1) });
     }
     configure(&mut worker, A, 9, "second");
     let state = worker.layers().tip();
     assert_eq!(stands(state, "a"), in_force("second", 9));
+    assert!(AdapterSettings::refused(state, "a").is_none() && AdapterSettings::refused(state, "c").is_none());
     assert_eq!(state.get_value(&map("a", "settings"), b"before"), Some(b"first".into()));
 }
 

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_governance::bounded::List;
-use synod_governance::document::dry_run;
 use synod_governance::limits::ACTIONS_MAX;
 use synod_governance::view::{self, AsOf, Wanted};
-use synod_governance::{Action, Env, ProposalId, Refused, Tables};
+use synod_governance::{Action, ProposalId, Refused, Tables};
 use synod_node::governance_refusal;
 use synod_types::{ActorId, TxId};
 use synod_worker::Reply;
 
 use super::route::Listed;
+use super::settings;
 use crate::bodies::Room;
 use crate::government::Governing;
 use crate::http::error::Failure;
@@ -75,10 +75,7 @@ impl Asked {
                     Ok(Actions { actions }) => actions,
                     Err(error) => return Ok(not_actions(&error).reply()),
                 };
-                // Certificates are valid now, or not: an idle ledger's time may be long past.
-                let time = service.clock.now().max(*time);
-                let env = Env { network, seqno: txid.seqno.next(), time };
-                match dry_run(state, &env, &actions)? {
+                match settings::try_out(service, governing, &actions)? {
                     Ok(changes) => json(&view::changes(changes, &as_of)),
                     Err(reasons) => governance_refusal(&Refused::Actions { reasons }),
                 }

@@ -7,6 +7,9 @@ mod room_tests;
 pub mod route;
 #[cfg(test)]
 mod route_tests;
+pub mod settings;
+#[cfg(test)]
+mod settings_tests;
 #[cfg(test)]
 pub mod testing;
 pub mod watch;

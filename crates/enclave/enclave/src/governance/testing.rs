@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use synod_crypto::x509::{Validity, actor_certificate};
 use synod_crypto::{ActorKey, Certificate, NodeKey, sha256};
-use synod_governance::bounded::{Blob, List, Name, Note};
-use synod_governance::entries::{Address, CertificateDer};
+use synod_governance::bounded::{Blob, List, Name, Note, TextBlob};
+use synod_governance::entries::{AdapterEntry, Address, CertificateDer};
 use synod_governance::statement::{Body, prepare};
 use synod_governance::{
     Action, AddActor, BallotBody, Caller, Choice, Constitution, Env, NodeEntry, Outcome, Pins, ProposalBody,
@@ -82,6 +82,7 @@ impl Parliament {
             platform: None,
         };
         constitution.nodes = [(NodeId(1), node)].into();
+        constitution.adapters = vec![AdapterEntry { name: Name::new("box").unwrap(), settings: TextBlob::default() }];
         let mut state = State::default();
         state.apply(&constitution.genesis_writes(NOW).unwrap(), Seqno(1));
         let world = World::with_log(log_bytes_max);

@@ -1,7 +1,7 @@
 //! The files that people write: proposals and standing rules, in TOML.
 //!
 //! They have the form of the governance crate's types, made easier in two ways: an actor may be given by name wherever an
-//! id stands, and a certificate by the file that holds it.
+//! id stands, and a certificate or an adapter's settings by the file that holds them.
 
 use std::fs;
 use std::path::Path;
@@ -61,17 +61,23 @@ pub fn rule(path: &Path, constitution: &Constitution) -> Result<StandingRule, Fa
 }
 
 fn action(mut table: Table, base: &Path, constitution: &Constitution) -> Result<Action, String> {
-    if let Some(file) = table.remove("certificate_file") {
-        let file = base.join(file.as_str().ok_or("certificate_file is a path")?);
-        let text = fs::read_to_string(&file)
-            .map_err(|error| format!("cannot read certificate {}: {error}", file.display()))?;
-        if table.insert("certificate".into(), Value::String(text)).is_some() {
-            return Err("give certificate or certificate_file, not both".into());
-        }
+    for key in ["certificate", "settings"] {
+        take_file(&mut table, key, base)?;
     }
     let mut value = Value::Table(table);
     resolve(&mut value, constitution)?;
     value.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+}
+
+/// Puts the text of the file that `<key>_file` names, relative to `base`, under `key`.
+fn take_file(table: &mut Table, key: &str, base: &Path) -> Result<(), String> {
+    let Some(file) = table.remove(&format!("{key}_file")) else { return Ok(()) };
+    let file = base.join(file.as_str().ok_or_else(|| format!("{key}_file is a path"))?);
+    let text = fs::read_to_string(&file).map_err(|error| format!("cannot read {key} {}: {error}", file.display()))?;
+    match table.insert(key.into(), Value::String(text)) {
+        Some(_) => Err(format!("give {key} or {key}_file, not both")),
+        None => Ok(()),
+    }
 }
 
 /// Puts ids in the place of names.
@@ -145,6 +151,7 @@ mod tests {
     fn parse(text: &str) -> Result<Proposal, String> {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("alpha.crt"), certificate().to_pem()).unwrap();
+        fs::write(dir.path().join("evm.json"), "{\"instances\": []}").unwrap();
         let path = dir.path().join("p.toml");
         fs::write(&path, text).unwrap();
         proposal(&path, &constitution()).map_err(|failure| failure.to_string())
@@ -155,12 +162,17 @@ mod tests {
         let read = parse(
             "note = 'why'\n[[action]]\naction = 'remove_member'\nid = 'Alpha'\n\
              [[action]]\naction = 'add_member'\nname = 'Beta'\ncertificate_file = 'alpha.crt'\n\
-             [[action]]\naction = 'set_policy'\nkind = 'add_node'\nvalue = { all_of = [{ required = ['Alpha'] }, 'majority'] }\n",
+             [[action]]\naction = 'set_policy'\nkind = 'add_node'\nvalue = { all_of = [{ required = ['Alpha'] }, 'majority'] }\n\
+             [[action]]\naction = 'set_adapter'\nname = 'evm'\nsettings_file = 'evm.json'\n",
         )
         .unwrap();
         assert_eq!(read.note, "why");
         let kinds: Vec<_> = read.actions.iter().map(Action::kind).collect();
-        assert_eq!(kinds, [ActionKind::RemoveMember, ActionKind::AddMember, ActionKind::SetPolicy]);
+        assert_eq!(
+            kinds,
+            [ActionKind::RemoveMember, ActionKind::AddMember, ActionKind::SetPolicy, ActionKind::SetAdapter]
+        );
+        assert!(matches!(&read.actions[3], Action::SetAdapter(set) if set.settings[..] == *b"{\"instances\": []}"));
         let id: ActorId = certificate().actor_id();
         assert!(read.actions[0].summary().contains(&id.to_hex()));
         assert!(read.actions[1].summary().contains(&id.to_hex()));
@@ -177,6 +189,11 @@ mod tests {
                 "[[action]]\naction = 'add_member'\nname = 'B'\ncertificate_file = 'none'\n",
                 "line 1",
                 "cannot read certificate",
+            ),
+            (
+                "[[action]]\naction = 'set_adapter'\nname = 'evm'\nsettings = '{}'\nsettings_file = 'evm.json'\n",
+                "line 1",
+                "give settings or settings_file, not both",
             ),
             ("[[action]\n", "line 1", "p.toml"),
         ] {
