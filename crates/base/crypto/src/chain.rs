@@ -22,7 +22,7 @@ use crate::digest::sha256;
 pub struct Leaf {
     /// Its SubjectPublicKeyInfo, DER.
     pub spki: Vec<u8>,
-    /// Until when it, and every certificate above it, is valid.
+    /// The last moment at which it, and every certificate above it, is valid.
     pub valid_until: Time,
     /// Its subject alternative names, each after its kind: `dns:`, `email:`, `uri:`.
     pub names: Vec<String>,
@@ -119,6 +119,32 @@ pub fn verify(anchor: &[u8], presented: &[Vec<u8>], at: Time, crl: Option<&[u8]>
         digests.push(sha256(&[sub_ca.public_key().raw]));
     }
     Ok(describe(&leaf, until, digests))
+}
+
+/// Whether signatures lead from the first of `presented` up to `anchor`, or it is that, whatever else may be wrong with any
+/// of them: so that who has nothing to do with the anchor need not be told that there is one.
+pub fn leads_to(anchor: &[u8], presented: &[Vec<u8>]) -> bool {
+    let Some((leaf, between)) = presented.split_first() else { return false };
+    if leaf.as_slice() == anchor {
+        return true;
+    }
+    let (Ok(leaf), Ok(anchor)) = (parse(leaf), parse(anchor)) else { return false };
+    let mut untried: Vec<_> = between.iter().filter_map(|der| parse(der).ok()).collect();
+    let mut reached = vec![leaf];
+    // Each is reached once at most.
+    while let Some(subject) = reached.pop() {
+        if is_signed_by(&subject, &anchor) {
+            return true;
+        }
+        reached.extend(untried.extract_if(.., |issuer| is_signed_by(&subject, issuer)));
+    }
+    false
+}
+
+fn is_signed_by(subject: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> bool {
+    let (algorithm, signature) = (&subject.signature_algorithm, &subject.signature_value.data);
+    subject.issuer().as_raw() == issuer.subject().as_raw()
+        && verify_x509(issuer.public_key().raw, algorithm, subject.tbs_certificate.as_ref(), signature).is_ok()
 }
 
 /// Checks that `der` can be an actor's certificate at `at`: it can be read, is valid, and is a CA or may sign.
@@ -230,8 +256,10 @@ fn check_dates(certificate: &X509Certificate<'_>, at: Time, whose: &'static str)
     Ok(())
 }
 
+/// The last moment of the last second, which belongs to it (RFC 5280, section 4.1.2.5).
 fn valid_until(certificate: &X509Certificate<'_>) -> Time {
-    Time(seconds(certificate.validity().not_after.timestamp()).saturating_mul(1_000_000))
+    let seconds = seconds(certificate.validity().not_after.timestamp());
+    Time(seconds.saturating_mul(1_000_000).saturating_add(999_999))
 }
 
 /// Times before 1970 are the beginning of time.

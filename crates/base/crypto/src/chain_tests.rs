@@ -147,6 +147,29 @@ fn a_leaf_of_another_authority_is_refused() {
 }
 
 #[test]
+fn signatures_lead_to_an_anchor_whatever_else_is_wrong_and_to_no_other() {
+    let [top, actor, department, end] = house();
+    let leads = |anchor: &Made, presented: &[&Made]| {
+        let presented: Vec<_> = presented.iter().map(|made| made.der.clone()).collect();
+        leads_to(&anchor.der, &presented)
+    };
+    assert!(leads(&actor, &[&actor]) && leads(&actor, &[&end, &department]));
+    assert!(leads(&top, &[&end, &top, &actor, &department]), "in any order");
+    let mut expired = leaf("expired");
+    expired.not_after = date_time_ymd(2026, 5, 1);
+    expired.key_usages = Vec::new();
+    assert!(leads(&actor, &[&under(&department, expired), &department]));
+    assert!(leads(&end, &[&under(&end, leaf("below a leaf"))]), "also under what may not issue any");
+
+    assert!(!leads(&actor, &[]) && !leads(&actor, &[&top]) && !leads(&actor, &[&end]));
+    let (namesake, stranger) = (root(ca("actor", 1)), root(leaf("stranger")));
+    assert!(!leads(&actor, &[&under(&namesake, leaf("leaf")), &namesake]));
+    assert!(!leads(&actor, &[&stranger, &end, &department, &actor]), "what comes behind it is not its own");
+    assert!(!leads_to(&actor.der, &[b"garbage".to_vec()]));
+    assert!(leads_to(&actor.der, &[end.der, b"garbage".to_vec(), department.der]));
+}
+
+#[test]
 fn a_certificate_out_of_its_time_is_refused_wherever_it_stands() {
     let [_, actor, department, end] = house();
     let at = |seconds: u64| check_at(&actor, &[&end, &department], Time(seconds * 1_000_000), None).map(|_| ());

@@ -37,8 +37,8 @@ pub enum IdentityRefused {
     /// More certificates, or larger ones, than are read.
     #[error("a chain has at most {CHAIN_CERTIFICATES_MAX} certificates of {CERTIFICATE_BYTES_MAX} bytes")]
     ChainTooLarge,
-    /// None of the certificates is an actor's.
-    #[error("no certificate of the chain is an actor's")]
+    /// No actor's certificate is the first of the chain, or one to which signatures lead from there.
+    #[error("the chain leads to no certificate of an actor")]
     UnknownActor,
     /// The leaf lacks what the actor pinned.
     #[error("the leaf lacks the {what} that the actor pins")]
@@ -136,7 +136,12 @@ pub(crate) fn speaker(
             // verified: whoever stands on it is nearer to the leaf.
             Ok(leaf) if !any_is_actor(tables, &leaf.sub_cas)? => return Ok(Ok((id, entry, leaf))),
             Ok(_) => {}
-            Err(why) if refused == IdentityRefused::UnknownActor => refused = why,
+            // Who has nothing to do with the actor does not hear that it is one, whatever else is wrong with what it shows.
+            Err(why) if refused == IdentityRefused::UnknownActor => {
+                if chain::leads_to(entry.certificate.as_slice(), presented) {
+                    refused = why;
+                }
+            }
             Err(_) => {}
         }
     }

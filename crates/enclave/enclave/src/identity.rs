@@ -171,10 +171,6 @@ fn failure(refused: &IdentityRefused) -> Failure {
         IdentityRefused::Chain(ChainRefused::NotValidYet { .. }) => {
             ("CertificateNotValidYet", "wait until it is, or ask the operator to look at the node's clock")
         }
-        IdentityRefused::Chain(ChainRefused::OtherAuthority | ChainRefused::Signature) => (
-            "CertificateOfOtherAuthority",
-            "use a certificate that was issued under the actor's, and present the chain",
-        ),
         IdentityRefused::Chain(ChainRefused::Revoked) => ("CertificateRevoked", "use another certificate"),
         IdentityRefused::Chain(ChainRefused::Usage { .. }) => {
             ("CertificateUsage", "use a certificate for digital signatures and client authentication")

@@ -48,8 +48,8 @@ async fn any_leaf_of_the_actors_is_served_and_every_other_is_told_what_is_wrong_
         (
             &of_elsewhere,
             vec![of_elsewhere.der(), elsewhere.der(), house.actor.der()],
-            "CertificateOfOtherAuthority",
-            "the certificate was not issued under the actor's",
+            "NotAuthorized",
+            "neither a member nor a participant",
         ),
         (
             &of_elsewhere,

@@ -35,7 +35,7 @@ fn strangers(world: &World, authority: &Authority) -> [(&'static str, &'static s
         ("sibling", "CertificatePinned", "organisational unit"),
         ("wrong-usage", "CertificateUsage", "not for"),
         ("server-only", "CertificateUsage", "not for"),
-        ("wrong-authority", "CertificateOfOtherAuthority", ""),
+        ("wrong-authority", "NotAuthorized", ""),
     ]
 }
 
