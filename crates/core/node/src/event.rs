@@ -228,7 +228,12 @@ pub enum Action {
         result: Result<QueryAnswer, Refusal>,
     },
     /// This transaction and all before it are committed, and the worker was told.
-    Committed(TxId),
+    Committed {
+        /// Its id.
+        txid: TxId,
+        /// Its block's time.
+        time: Time,
+    },
     /// The transaction that was just said to be committed gave the service a new identity. Its request is answered
     /// afterwards.
     ServiceRotated(Arc<ServiceIdentity>),

@@ -149,7 +149,7 @@ impl Node {
         self.history.commit(upto.view, position.record.first_seqno, upto.seqno);
         self.requests.forget(position.age);
         self.actions.push_back(Action::Worker(ToWorker::Commit { upto: upto.seqno }));
-        self.actions.push_back(Action::Committed(upto));
+        self.actions.push_back(Action::Committed { txid: upto, time: position.tip.time });
         self.commit_governed(position);
         if let Some(layer) = layer {
             for done in layer.requests {

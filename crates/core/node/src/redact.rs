@@ -66,7 +66,7 @@ impl fmt::Debug for Action {
             Self::Governed(governed) => f.debug_tuple("Governed").field(governed).finish(),
             Self::Circle(nodes) => f.debug_tuple("Circle").field(nodes).finish(),
             Self::Serving(serving) => f.debug_tuple("Serving").field(serving).finish(),
-            Self::Committed(txid) => f.debug_tuple("Committed").field(txid).finish(),
+            Self::Committed { txid, .. } => f.debug_tuple("Committed").field(txid).finish(),
             Self::Stop { reason } => f.debug_struct("Stop").field("reason", reason).finish(),
         }
     }

@@ -202,7 +202,8 @@ impl Start {
         let apply = Apply { first_seqno: position.record.first_seqno, write_sets: [setup].into() };
         node.actions.push_back(Action::Worker(ToWorker::Apply(apply)));
         node.actions.push_back(Action::Worker(ToWorker::Commit { upto: position.tip.seqno }));
-        node.actions.push_back(Action::Committed(node.history.committed()));
+        let (txid, time) = (node.history.committed(), position.tip.time);
+        node.actions.push_back(Action::Committed { txid, time });
         let disk = Disk::new((position.tip.index, position.tip.entry_view));
         let first_nodes = public.keys.nodes.keys().copied().collect();
         Ok(Self { node, restored, disk, times: config.times, retained_bytes_max: None, first_nodes })

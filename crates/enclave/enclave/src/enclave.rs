@@ -16,7 +16,7 @@ use synod_worker::{AdapterKit, Worker};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::clock::Clock;
+use crate::clock::{Calendar, Clock};
 use crate::credentials::Credentials;
 use crate::governance::Governance;
 use crate::governance::log::LOG_BYTES_MAX;
@@ -158,8 +158,8 @@ impl Enclave {
             host: Arc::clone(&host),
             peers: Arc::clone(&peers),
             client_door: tls::client_door(&credentials)?,
-            peer_door: tls::peer_door(&credentials, Arc::clone(&nodes))?,
-            dialler: Dialler::new(credentials, Arc::clone(&nodes))?,
+            peer_door: tls::peer_door(&credentials, Arc::clone(&nodes), service.calendar.clone())?,
+            dialler: Dialler::new(credentials, Arc::clone(&nodes), service.calendar.clone())?,
             nodes: Arc::clone(&nodes),
             own,
             clock,
@@ -255,7 +255,7 @@ where
     let mut worker = Worker::new(&kits);
     let pools = Pools::start().map_err(EnclaveError::Thread)?;
     let governance = Governance::new(tip.network, LOG_BYTES_MAX);
-    let service = Arc::new(Service::new(worker.reader(), clock, manager.clone(), pools, governance));
+    let service = Arc::new(Service::new(worker.reader(), Calendar::new(clock), manager.clone(), pools, governance));
     let (shared_nodes, shared_service) = (Arc::clone(&nodes), Arc::clone(&service));
     let mut rotation = Rotation::new(id, certificate, first, credentials.clone(), shared_nodes, shared_service);
     let state = start.government().committed().clone();
@@ -281,7 +281,7 @@ fn replay(start: &mut Start, worker: &mut Worker, service: &Service, nodes: &Nod
                 // Only executions are answered, and nothing is executed before the node runs.
                 let _ = worker.handle(message);
             }
-            Action::Committed(txid) => service.views.committed(txid),
+            Action::Committed { txid, time } => service.committed(txid, time),
             Action::ServiceRotated(next) => rotation.rotated(next),
             Action::Governed(governed) => {
                 nodes.govern(&governed.state);

@@ -291,7 +291,7 @@ impl Shared {
     pub fn peer(&self, certificates: Option<&[CertificateDer<'_>]>) -> io::Result<Peer> {
         let (certificate, between) = split(certificates)?;
         let key = key_id(certificate).map_err(io::Error::other)?;
-        self.hub.nodes.peer(key, certificate, between, self.hub.clock.now()).map_err(io::Error::other)
+        self.hub.nodes.peer(key, certificate, between, self.hub.service.calendar.now()).map_err(io::Error::other)
     }
 
     /// Carries messages to and from `peer` until the channel ends or the peer is no node any more.

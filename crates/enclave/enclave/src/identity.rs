@@ -13,9 +13,7 @@
 //! committed, and sends the request once more if its word still stands.
 //!
 //! # Time
-//! What has expired is judged by this enclave's clock or by the time of the last governance transaction, whichever is
-//! later. The host may set the clock back: then the ledger, whose time other enclaves agreed on, still says how late it
-//! is at least. The ledger's time alone would stand still while members decide nothing.
+//! What has expired is judged by the [`Calendar`]: by this enclave's clock or the latest block, whichever is later.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,7 +26,7 @@ use synod_types::{ActorId, Time};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::clock::Clock;
+use crate::clock::Calendar;
 use crate::government::Governing;
 use crate::http::error::Failure;
 use crate::service::Service;
@@ -62,7 +60,7 @@ impl Identity {
     pub fn prove(service: &Service, presented: Vec<Vec<u8>>) -> Result<Self, Failure> {
         let mut tables = service.government.subscribe();
         let governing = Arc::clone(&tables.borrow_and_update());
-        let caller = look_up(&governing, &service.clock, &presented)?;
+        let caller = look_up(&governing, &service.calendar, &presented)?;
         // All of them can be read, up to the actor's; what comes after that decides nothing.
         let id =
             |der: &Vec<u8>| Certificate::from_der(der.clone()).map_or_else(|_| ActorId::default(), |it| it.actor_id());
@@ -80,7 +78,7 @@ impl Identity {
     /// Returns once the client speaks for its actor no longer, with the reason.
     pub async fn ended(mut self, service: &Service) -> &'static str {
         loop {
-            let expired = expired(&service.clock, self.speaker.proof().valid_until);
+            let expired = expired(&service.calendar, self.speaker.proof().valid_until);
             tokio::select! {
                 biased;
                 changed = self.tables.changed() => {
@@ -114,8 +112,8 @@ impl Speaker {
         let governing = service.government.latest();
         let grounds = Grounds::of(&governing.state, &self.ids);
         // As long as the tables say the same of the chain, so would a look.
-        if grounds != standing.grounds || standing.proof.valid_until < now(&governing, &service.clock) {
-            let caller = look_up(&governing, &service.clock, &self.presented)?;
+        if grounds != standing.grounds || standing.proof.valid_until < service.calendar.now() {
+            let caller = look_up(&governing, &service.calendar, &self.presented)?;
             if caller.actor != self.actor {
                 return Err(Refusal::NotAuthorized.into());
             }
@@ -140,23 +138,18 @@ impl Speaker {
     }
 }
 
-fn look_up(governing: &Governing, clock: &Clock, presented: &[Vec<u8>]) -> Result<Caller, Failure> {
-    let found = identify(Tables::new(&governing.state), presented, now(governing, clock));
+fn look_up(governing: &Governing, calendar: &Calendar, presented: &[Vec<u8>]) -> Result<Caller, Failure> {
+    let found = identify(Tables::new(&governing.state), presented, calendar.now());
     let unreadable = |_| Failure::new(500, "InternalError", "the governance tables cannot be read", "report this");
     found.map_err(unreadable)?.map_err(|refused| failure(&refused))
 }
 
-fn now(governing: &Governing, clock: &Clock) -> Time {
-    clock.now().max(governing.time)
-}
-
-/// Returns at `until`.
-async fn expired(clock: &Clock, until: Time) {
-    let left = until.since(clock.now());
+/// Returns after `until`; a little later if the clock is behind the ledger.
+async fn expired(calendar: &Calendar, until: Time) {
+    let left = until.since(calendar.now());
     let Some(end) = Instant::now().checked_add(left) else { return std::future::pending().await };
-    // A timer reaches some years only, and certificates may be valid for longer.
-    while Instant::now() < end {
-        sleep_until(end.min(Instant::now() + TIMER_MAX)).await;
+    while Instant::now() < end && calendar.now() <= until {
+        sleep_until(end.min(Instant::now() + LOOK_AGAIN_AFTER)).await;
     }
 }
 
@@ -180,8 +173,8 @@ fn failure(refused: &IdentityRefused) -> Failure {
     Failure::new(403, code, refused.to_string(), hint)
 }
 
-/// How long to sleep before looking at the time again.
-const TIMER_MAX: Duration = Duration::from_hours(24);
+/// How long to sleep before looking at the time again, by which a block may say that it is later than the clock does.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 #[path = "identity_tests.rs"]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use synod_node::{Action, Event, Node, Probe, Role, Serving, Stage, StopReason};
 use synod_types::boundary::{Append, Ticket, ToHost};
-use synod_types::{AdapterId, Seqno, TxId};
+use synod_types::{AdapterId, Seqno, Time, TxId};
 use synod_worker::ToWorker;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -139,7 +139,7 @@ impl Manager {
                 Action::Respond(more) => responses.extend(more),
                 Action::ProveAnew(requests) => self.to_hub(ToHub::ProveAnew(requests)),
                 Action::Answer { token, result } => self.to_hub(ToHub::Answer { token, result }),
-                Action::Committed(txid) => self.committed(txid, figures),
+                Action::Committed { txid, time } => self.committed(txid, time, figures),
                 Action::ServiceRotated(service) => {
                     tracing::info!(key = %service.verifying_key().digest(), "the service has a new key");
                     self.rotation.rotated(service);
@@ -174,12 +174,12 @@ impl Manager {
         stopped
     }
 
-    fn committed(&self, txid: TxId, figures: &mut Figures) {
+    fn committed(&self, txid: TxId, time: Time, figures: &mut Figures) {
         let metrics = &self.service.metrics;
         let before = self.service.views.last();
         metrics.blocks.count();
         metrics.transactions.add(txid.seqno.0.saturating_sub(before.seqno.0));
-        self.service.views.committed(txid);
+        self.service.committed(txid, time);
         figures.committed(txid.seqno, |time| metrics.replicate.observe(time));
     }
 

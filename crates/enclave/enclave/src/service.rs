@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use synod_governance::Tables;
 use synod_node::government::kind;
 use synod_node::{Event as NodeEvent, Governed, Query, QueryAnswer, Refusal};
-use synod_types::{ActorId, Seqno, TxId, View, limits};
+use synod_types::{ActorId, Seqno, Time, TxId, View, limits};
 use synod_worker::{ActorFacts, Committed, Reader};
 
 use crate::actors::Actors;
 use crate::bodies::{Bodies, Room};
-use crate::clock::Clock;
+use crate::clock::Calendar;
 use crate::governance::Governance;
 use crate::government::{Governing, Government};
 use crate::http::error::Failure;
@@ -32,8 +32,8 @@ pub struct Service {
     pub actors: Actors,
     /// The governance tables.
     pub government: Government,
-    /// The node's time.
-    pub clock: Clock,
+    /// The time by which certificates are judged.
+    pub calendar: Calendar,
     /// What is told of the service's identity.
     pub papers: Papers,
     /// What is told of governance besides.
@@ -70,12 +70,12 @@ struct ReadIndexes {
 
 impl Service {
     /// Sessions that are answered from `reader` and by `manager`; for nobody until there are actors.
-    pub fn new(reader: Reader, clock: Clock, manager: ManagerPort, pools: Pools, governance: Governance) -> Self {
+    pub fn new(reader: Reader, calendar: Calendar, manager: ManagerPort, pools: Pools, governance: Governance) -> Self {
         Self {
             reader,
             actors: Actors::default(),
             government: Government::default(),
-            clock,
+            calendar,
             papers: Papers::default(),
             governance,
             manager,
@@ -106,7 +106,14 @@ impl Service {
         let actors = Tables::new(&governing.state).actors().expect("the node has read these tables");
         self.actors.replace(actors.into_iter().map(|(id, actor)| ActorFacts { id, kind: kind(actor.role) }));
         self.governance.committed(governing.txid);
+        self.calendar.note(governing.time);
         self.government.replace(governing);
+    }
+
+    /// Transactions up to this one, of a block of this time, are committed. To be told before they can be read.
+    pub fn committed(&self, txid: TxId, time: Time) {
+        self.views.committed(txid);
+        self.calendar.note(time);
     }
 
     /// The latest committed snapshot, and the id of its last transaction.

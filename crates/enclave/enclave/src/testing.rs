@@ -17,7 +17,7 @@ use synod_worker::{
     DecidedSettings, Execute, Frontend, Method, Plan, Reply, Request, SetupError, Then, ToWorker, Worker,
 };
 
-use crate::clock::Clock;
+use crate::clock::{Calendar, Clock};
 use crate::governance::Governance;
 use crate::governance::log::LOG_BYTES_MAX;
 use crate::government::Governing;
@@ -145,7 +145,7 @@ impl World {
         let actor = ActorFacts { id: ACTOR, kind: ActorKind::Participant };
         let (pools, governance) = (Pools::start().unwrap(), Governance::new(NETWORK, log_bytes_max));
         let port = ManagerPort::new(sender);
-        let service = Arc::new(Service::new(worker.reader(), Clock::start(), port, pools, governance));
+        let service = Arc::new(Service::new(worker.reader(), Calendar::new(Clock::start()), port, pools, governance));
         service.actors.replace([actor]);
         service.serving.set(synod_node::Serving::Now);
         let world = Self { service, gate, worker: Mutex::new(worker), inbox: Mutex::new(inbox) };

@@ -21,8 +21,9 @@ use rustls::{
 };
 use synod_crypto::chain::ChainRefused;
 use synod_crypto::slot::SlotRefused;
-use synod_types::{ActorId, NodeId, Time};
+use synod_types::{ActorId, NodeId};
 
+use crate::clock::Calendar;
 use crate::credentials::Credentials;
 use crate::nodes::{NodeKeys, NotANode};
 
@@ -49,13 +50,18 @@ pub fn client_door(credentials: &Credentials) -> Result<Arc<ServerConfig>, TlsSe
 ///
 /// # Errors
 /// If TLS 1.3 is not to be had.
-pub fn peer_door(credentials: &Credentials, nodes: Arc<NodeKeys>) -> Result<Arc<ServerConfig>, TlsSetupError> {
-    server(credentials, Arc::new(NodeKey { provider: provider(), nodes, only: None }), &[PEER_PROTOCOL])
+pub fn peer_door(
+    credentials: &Credentials,
+    nodes: Arc<NodeKeys>,
+    calendar: Calendar,
+) -> Result<Arc<ServerConfig>, TlsSetupError> {
+    server(credentials, Arc::new(NodeKey { provider: provider(), nodes, calendar, only: None }), &[PEER_PROTOCOL])
 }
 
 /// Settings for dialling nodes.
 pub struct Dialler {
     nodes: Arc<NodeKeys>,
+    calendar: Calendar,
     credentials: Credentials,
 }
 
@@ -64,8 +70,8 @@ impl Dialler {
     ///
     /// # Errors
     /// If TLS 1.3 is not to be had.
-    pub fn new(credentials: Credentials, nodes: Arc<NodeKeys>) -> Result<Self, TlsSetupError> {
-        let dialler = Self { nodes, credentials };
+    pub fn new(credentials: Credentials, nodes: Arc<NodeKeys>, calendar: Calendar) -> Result<Self, TlsSetupError> {
+        let dialler = Self { nodes, calendar, credentials };
         dialler.config(NodeId(0))?;
         Ok(dialler)
     }
@@ -76,7 +82,8 @@ impl Dialler {
     }
 
     fn config(&self, node: NodeId) -> Result<ClientConfig, TlsSetupError> {
-        let verifier = NodeKey { provider: provider(), nodes: Arc::clone(&self.nodes), only: Some(node) };
+        let (nodes, calendar) = (Arc::clone(&self.nodes), self.calendar.clone());
+        let verifier = NodeKey { provider: provider(), nodes, calendar, only: Some(node) };
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&version::TLS13])?
             .dangerous()
@@ -166,18 +173,14 @@ impl ClientCertVerifier for AnyKey {
 struct NodeKey {
     provider: Arc<CryptoProvider>,
     nodes: Arc<NodeKeys>,
+    calendar: Calendar,
     only: Option<NodeId>,
 }
 
 impl NodeKey {
-    fn verify(
-        &self,
-        certificate: &CertificateDer<'_>,
-        between: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<(), Error> {
-        let now = Time(now.as_secs().saturating_mul(1_000_000));
-        match self.nodes.peer(key_id(certificate)?, certificate, between, now) {
+    fn verify(&self, certificate: &CertificateDer<'_>, between: &[CertificateDer<'_>]) -> Result<(), Error> {
+        // Not by the time that TLS would go by, which is the host's alone.
+        match self.nodes.peer(key_id(certificate)?, certificate, between, self.calendar.now()) {
             Ok(peer) if self.only.is_none_or(|only| only == peer.node) => Ok(()),
             Ok(_) => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
             Err(error) => Err(Error::InvalidCertificate(alert(&error))),
@@ -205,9 +208,9 @@ impl ClientCertVerifier for NodeKey {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
+        _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.verify(end_entity, intermediates, now)?;
+        self.verify(end_entity, intermediates)?;
         Ok(ClientCertVerified::assertion())
     }
 
@@ -241,9 +244,9 @@ impl ServerCertVerifier for NodeKey {
         intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
-        now: UnixTime,
+        _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.verify(end_entity, intermediates, now)?;
+        self.verify(end_entity, intermediates)?;
         Ok(ServerCertVerified::assertion())
     }
 

@@ -9,6 +9,7 @@ use synod_crypto::rotated::is_endorsed;
 use synod_crypto::x509::{Validity, actor_certificate, node_certificate, service_certificate};
 use synod_crypto::{ActorKey, Certificate, NodeKey as SlotKey, ServiceKey};
 use synod_ledger::ServiceIdentity;
+use synod_types::Time;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
@@ -36,7 +37,12 @@ fn listing(service: &ServiceKey, nodes: &[(NodeId, ActorId)]) -> Arc<NodeKeys> {
 }
 
 fn dial(credentials: &Credentials, nodes: Arc<NodeKeys>, to: NodeId) -> Arc<ClientConfig> {
-    Dialler::new(credentials.clone(), nodes).unwrap().to(to)
+    Dialler::new(credentials.clone(), nodes, calendar()).unwrap().to(to)
+}
+
+/// The time, by the clock alone.
+fn calendar() -> Calendar {
+    Calendar::new(crate::clock::Clock::start())
 }
 
 /// An actor with a self-signed certificate.
@@ -125,7 +131,7 @@ async fn a_certificate_without_its_key_is_refused_at_both_doors() {
     let nodes = listing(&service, &[(NodeId(1), id)]);
     let mut as_node = Arc::unwrap_or_clone(thief(&certificate));
     as_node.alpn_protocols = vec![PEER_PROTOCOL.to_vec()];
-    assert_eq!(refused(Arc::new(as_node), peer_door(&credentials, nodes).unwrap()).await, bad_signature);
+    assert_eq!(refused(Arc::new(as_node), peer_door(&credentials, nodes, calendar()).unwrap()).await, bad_signature);
 }
 
 #[tokio::test]
@@ -153,7 +159,7 @@ async fn nodes_of_the_list_reach_each_other_and_know_whom_they_reached() {
     let ((one, one_id, _), (two, two_id, _)) = (node(&service, 1), node(&service, 2));
     let nodes = listing(&service, &[(NodeId(1), one_id), (NodeId(2), two_id)]);
     let dial = dial(&one, Arc::clone(&nodes), NodeId(2));
-    let (near, far) = handshake(dial, peer_door(&two, Arc::clone(&nodes)).unwrap()).await;
+    let (near, far) = handshake(dial, peer_door(&two, Arc::clone(&nodes), calendar()).unwrap()).await;
     near.unwrap();
     let far = far.unwrap();
     let shown = &far.get_ref().1.peer_certificates().unwrap()[0];
@@ -170,11 +176,11 @@ async fn a_node_with_another_key_than_the_list_names_is_refused_on_both_sides() 
 
     // The service issued the stranger's certificate too: that does not make it a node.
     let from_stranger = dial(&stranger, Arc::clone(&nodes), NodeId(2));
-    assert_eq!(refused(from_stranger, peer_door(&two, Arc::clone(&nodes)).unwrap()).await, not_it);
+    assert_eq!(refused(from_stranger, peer_door(&two, Arc::clone(&nodes), calendar()).unwrap()).await, not_it);
 
     let to_two = dial(&one, Arc::clone(&nodes), NodeId(2));
     for wrong in [&stranger, &one] {
-        let (near, _) = handshake(Arc::clone(&to_two), peer_door(wrong, Arc::clone(&nodes)).unwrap()).await;
+        let (near, _) = handshake(Arc::clone(&to_two), peer_door(wrong, Arc::clone(&nodes), calendar()).unwrap()).await;
         assert_eq!(tls_error(near.unwrap_err()), not_it);
     }
 }
@@ -186,7 +192,7 @@ async fn who_may_have_joined_is_let_in_and_who_was_removed_hears_that_it_was() {
     let (four, four_id, _) = node(&service, 4);
     let nodes = listing(&service, &[(NodeId(1), one_id), (NodeId(2), two_id)]);
     let of_four = listing(&service, &[(NodeId(1), one_id), (NodeId(2), two_id)]);
-    let door = peer_door(&one, Arc::clone(&nodes)).unwrap();
+    let door = peer_door(&one, Arc::clone(&nodes), calendar()).unwrap();
     let to_one = dial(&four, of_four, NodeId(1));
     let (near, far) = handshake(Arc::clone(&to_one), Arc::clone(&door)).await;
     near.unwrap();
@@ -212,7 +218,7 @@ async fn who_was_given_another_slot_than_it_was_made_for_hears_that_by_an_alert_
     let ((one, one_id, _), (five, five_id, _)) = (node(&service, 1), node(&service, 5));
     let nodes = listing(&service, &[(NodeId(1), one_id), (NodeId(4), five_id)]);
     let of_five = listing(&service, &[(NodeId(1), one_id)]);
-    let (near, far) = handshake(dial(&five, of_five, NodeId(1)), peer_door(&one, nodes).unwrap()).await;
+    let (near, far) = handshake(dial(&five, of_five, NodeId(1)), peer_door(&one, nodes, calendar()).unwrap()).await;
     assert_eq!(tls_error(far.unwrap_err()), Error::InvalidCertificate(CertificateError::NotValidForName));
     let told = near.unwrap().read(&mut [0]).await.unwrap_err();
     assert_eq!(tls_error(told), Error::AlertReceived(rustls::AlertDescription::BadCertificate));
@@ -226,7 +232,7 @@ async fn an_actor_is_no_node_and_the_doors_speak_different_protocols() {
     let (certificate, key) = actor();
     let client = client_builder(&service).with_client_auth_cert(vec![certificate.to_pki()], key).unwrap();
     let not_it = Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
-    assert_eq!(refused(Arc::new(client.clone()), peer_door(&one, nodes).unwrap()).await, not_it);
+    assert_eq!(refused(Arc::new(client.clone()), peer_door(&one, nodes, calendar()).unwrap()).await, not_it);
 
     let mut as_peer = client;
     as_peer.alpn_protocols = vec![PEER_PROTOCOL.to_vec()];
@@ -293,7 +299,7 @@ async fn whoever_pinned_the_first_a_late_or_the_last_key_of_the_service_knows_th
     // A node that joins knows the first key and no list. What that key issued speaks for it no more, the list does.
     let (four, four_id, _) = node(&keys[0], 4);
     let joining = dial(&four, listing(&keys[0], &[]), NodeId(1));
-    let door = peer_door(&credentials, Arc::clone(&nodes)).unwrap();
+    let door = peer_door(&credentials, Arc::clone(&nodes), calendar()).unwrap();
     let not_it = Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
     assert_eq!(refused(Arc::clone(&joining), Arc::clone(&door)).await, not_it);
     nodes.follow([(NodeId(1), id), (NodeId(4), four_id)]);
@@ -305,6 +311,32 @@ async fn whoever_pinned_the_first_a_late_or_the_last_key_of_the_service_knows_th
     far.write_all(b"x").await.unwrap();
     far.flush().await.unwrap();
     near.read_exact(&mut [0]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_whose_certificate_has_expired_by_the_time_of_the_ledger_is_refused_on_both_sides() {
+    let service = ServiceKey::generate();
+    let (one, one_id, _) = node(&service, 1);
+    // A node that no list names is believed its certificate, for as long as that is valid.
+    let (two, _, _) = node(&service, 2);
+    let nodes = listing(&service, &[(NodeId(1), one_id)]);
+    let late = calendar();
+    late.note(VALIDITY.until.after(std::time::Duration::from_secs(1)));
+    let expired = Error::InvalidCertificate(CertificateError::Expired);
+    let dialled = |calendar: &Calendar| {
+        let joining = dial(&two, listing(&service, &[(NodeId(1), one_id)]), NodeId(1));
+        handshake(joining, peer_door(&one, Arc::clone(&nodes), calendar.clone()).unwrap())
+    };
+    dialled(&calendar()).await.1.unwrap();
+    assert_eq!(tls_error(dialled(&late).await.1.unwrap_err()), expired);
+
+    let joining = |calendar: &Calendar| {
+        let dialler = Dialler::new(one.clone(), listing(&service, &[(NodeId(1), one_id)]), calendar.clone());
+        let to_two = dialler.unwrap().to(NodeId(2));
+        handshake(to_two, peer_door(&two, Arc::clone(&nodes), self::calendar()).unwrap())
+    };
+    joining(&calendar()).await.0.unwrap();
+    assert_eq!(tls_error(joining(&late).await.0.unwrap_err()), expired);
 }
 
 #[test]

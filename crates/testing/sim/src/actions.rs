@@ -62,7 +62,7 @@ impl World {
                 self.through_worker(node, Item::Respond(responses, told))
             }
             Action::Answer { token, result } => self.through_worker(node, Item::Answer(token, result)),
-            Action::Committed(txid) => self.through_worker(node, Item::Committed(txid)),
+            Action::Committed { txid, .. } => self.through_worker(node, Item::Committed(txid)),
             Action::ProveAnew(_) => {
                 violated("what clients have proved for good is not asked for anew", node.to_string())
             }

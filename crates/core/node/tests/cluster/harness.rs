@@ -652,7 +652,7 @@ impl Cluster {
                     self.answers.extend(requests.into_iter().map(|it| (it.token, Err(Refusal::ProveAnew))));
                 }
                 Action::Answer { token, result } => drop(self.query_answers.insert(token, result)),
-                Action::Committed(_) => {}
+                Action::Committed { .. } => {}
                 Action::Circle(nodes) => drop(self.circles.insert(id, nodes)),
                 Action::Serving(serving) => drop(self.serving.insert(id, serving)),
                 Action::ServiceRotated(service) => {

@@ -33,7 +33,7 @@ pub fn try_out(
 ) -> Read<Result<Vec<Change>, Vec<ActionReason>>> {
     let refused = refused(service, actions);
     // Certificates are valid now, or not: an idle ledger's time may be long past.
-    let time = service.clock.now().max(governing.time);
+    let time = service.calendar.now();
     let env = Env { network: service.governance.network, seqno: governing.txid.seqno.next(), time };
     let tried = dry_run(&governing.state, &env, actions)?;
     if refused.is_empty() {
