@@ -347,22 +347,6 @@ impl<'s> Tables<'s> {
         Facts::read(*self)?.tally(id, proposal.proposer, &proposal.actions)
     }
 
-    /// The open proposals on which `member` has not voted, as [`Tables::open_proposals`] has them.
-    pub fn awaiting(&self, member: &ActorId, count_max: usize) -> Read<Vec<ProposalId>> {
-        let Some(entry) = self.actor(member)?.filter(|entry| entry.role == Role::Member) else { return Ok(Vec::new()) };
-        let mut awaiting = Vec::new();
-        for open in OPEN.range(self.0, ..) {
-            let id = open?.0;
-            if self.ballot(id, member)?.is_none_or(|ballot| ballot.seqno <= entry.since) {
-                awaiting.push(id);
-            }
-            if awaiting.len() == count_max {
-                break;
-            }
-        }
-        Ok(awaiting)
-    }
-
     /// The actor of this name.
     pub fn actor_named(&self, name: &Name) -> Read<Option<ActorId>> {
         Ok(self.actors()?.into_iter().find(|(_, actor)| actor.name == *name).map(|(id, _)| id))

@@ -115,8 +115,8 @@ fn a_ballot_can_be_changed_until_the_proposal_closes() {
     assert_eq!(world.vote(&a, id, Choice::Reject), Ok(Status::Open));
     assert_eq!(world.vote(&a, id, Choice::Accept), Ok(Status::Open));
     assert_eq!(world.vote(&b, id, Choice::Reject), Ok(Status::Open));
-    assert_eq!(world.tables().awaiting(&c.id(), 10), Ok(vec![id]));
-    assert_eq!(world.tables().awaiting(&b.id(), 10), Ok(vec![]));
+    assert_eq!(world.awaiting(&c), [id]);
+    assert_eq!(world.awaiting(&b), [0; 0]);
     assert_eq!(world.vote(&c, id, Choice::Accept), Ok(Status::Accepted));
 }
 
@@ -190,7 +190,7 @@ fn a_removed_members_ballot_does_not_count_even_if_it_comes_back() {
     assert_eq!(world.decide(&[&a, &b, &c], vec![Action::AddMember(d.add())]), Status::Accepted);
     let tally = world.tables().tally(id).unwrap();
     assert_eq!((tally.members(), tally.accepting()), (4, 1));
-    assert_eq!(world.tables().awaiting(&d.id(), 10), Ok(vec![id]));
+    assert_eq!(world.awaiting(&d), [id]);
     // Its old counter counts: what it signed before is not good again.
     let old = BallotBody { counter: 1, ..world.ballot(&d, id, Choice::Accept) };
     let again = world.request(&d, &Request::Vote(d.sign(NETWORK, &old)));

@@ -7,10 +7,10 @@ use synod_crypto::{ActorKey, Certificate, NodeKey};
 use synod_governance::bounded::{Blob, List, Name, Note};
 use synod_governance::entries::{AdapterEntry, Address, CertificateDer, Role};
 use synod_governance::statement::{Body, prepare, proposal_digest};
-use synod_governance::view::{EventPlace, missed};
+use synod_governance::view::{AsOf, EventPlace, Wanted, Which, missed, proposals};
 use synod_governance::*;
 use synod_kv::State;
-use synod_types::{ActorId, Digest, NodeId, Seqno, Time};
+use synod_types::{ActorId, Digest, NodeId, Seqno, Time, TxId, View};
 
 pub const NETWORK: Digest = Digest([0x5e; 32]);
 pub const START: Time = Time(1_800_000_000_000_000);
@@ -179,6 +179,15 @@ impl World {
         for (nth, (place, _)) in all.iter().enumerate() {
             assert_eq!(missed(&self.state, *place, until, 1_000).unwrap().first(), all.get(nth + 1));
         }
+    }
+
+    /// The proposals that a member is shown when it asks for those that wait for its vote.
+    pub fn awaiting(&self, org: &Org) -> Vec<ProposalId> {
+        let txid = TxId::new(View(2), self.seqno);
+        let as_of = AsOf { network: NETWORK, txid, time: self.time, txid_of: &|_| None };
+        let wanted = Wanted { which: Which::Open, awaiting: Some(&org.id()), after: 0, count_max: 100 };
+        let list = proposals(self.tables(), &as_of, &wanted, None).unwrap();
+        list.proposals.iter().map(|proposal| proposal.id).collect()
     }
 
     pub fn status(&self, id: ProposalId) -> Status {
