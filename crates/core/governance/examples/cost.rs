@@ -1,4 +1,4 @@
-//! What governance costs with 200 members and 1,000 open proposals: `cargo run --release -p synod-governance --example cost`.
+//! What governance costs with 200 members and 1,000 open proposals, and reading when these are large: `cargo run --release -p synod-governance --example cost`.
 #![expect(clippy::unwrap_used, reason = "an example ends where something is missing")]
 
 use std::collections::BTreeMap;
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use synod_crypto::ActorKey;
 use synod_crypto::x509::{Validity, actor_certificate};
-use synod_governance::bounded::{Blob, List, Name, Note};
-use synod_governance::entries::{Address, CertificateDer};
+use synod_governance::bounded::{Blob, List, Name, Note, Set, TextBlob};
+use synod_governance::entries::{AdapterEntry, Address, AutoVote, CertificateDer};
 use synod_governance::statement::{Body, prepare};
 use synod_governance::view::{AsOf, EventPlace, Wanted, Which, missed, proposal, proposals};
 use synod_governance::*;
 use synod_kv::State;
-use synod_types::{Digest, NodeId, Seqno, Time, TxId, View};
+use synod_types::{ActorId, Digest, NodeId, Seqno, Time, TxId, View};
 
 const NETWORK: Digest = Digest([1; 32]);
 const NOW: Time = Time(1_800_000_000_000_000);
@@ -56,19 +56,55 @@ fn request(state: &mut State, seqno: &mut Seqno, member: &Member, request: &Requ
     (outcome, took)
 }
 
+/// Two members, the second of whom has a rule that accepts the first one's open proposals of half a MiB.
+fn large() -> (State, Seqno, ActorId) {
+    let (members, actors): (Vec<_>, Vec<_>) = (0..3).map(Member::new).unzip();
+    let mut constitution = Constitution::named(Name::new("cost").unwrap());
+    constitution.actors = actors.into_iter().map(|add| (Role::Member, add)).collect();
+    constitution.nodes = BTreeMap::from([(NodeId(1), node(&members[0]))]);
+    constitution.adapters = vec![AdapterEntry { name: Name::new("log").unwrap(), settings: Default::default() }];
+    constitution.auto_votes = [(ActionKind::SetAdapter, AutoVote::default())].into();
+    let mut state = State::default();
+    state.apply(&constitution.genesis_writes(NOW).unwrap(), Seqno(1));
+    let mut seqno = Seqno(1);
+    let rule = StandingRule {
+        kinds: Set::new([ActionKind::SetAdapter]).unwrap(),
+        condition: Condition::Is(Predicate::ProposerIsMember),
+    };
+    let rule = Request::SetStandingRule(members[1].sign(&RuleBody { rule, counter: 1 }));
+    request(&mut state, &mut seqno, &members[1], &rule);
+    for place in 0..200_u64 {
+        let settings = TextBlob::new(format!("{place:08}").repeat(64 << 10)).unwrap();
+        let actions = vec![Action::SetAdapter(AdapterEntry { name: Name::new("log").unwrap(), settings })];
+        let member = &members[0];
+        let body = ProposalBody {
+            proposer: member.caller.actor,
+            nonce: Blob::new([place.to_le_bytes(), [0; 8]].concat()).unwrap(),
+            actions: List::new(actions).unwrap(),
+            expires: None,
+            note: Note::default(),
+        };
+        request(&mut state, &mut seqno, member, &Request::Propose(member.sign(&body)));
+    }
+    (state, seqno, members[1].caller.actor)
+}
+
+fn node(owner: &Member) -> NodeEntry {
+    NodeEntry {
+        name: Name::new("vn1").unwrap(),
+        owner: owner.caller.actor,
+        public_key: Blob::new(owner.key.verifying_key().to_spki_der()).unwrap(),
+        address: Address::new("localhost:7001").unwrap(),
+        code: None,
+        platform: None,
+    }
+}
+
 fn main() {
     let (members, actors): (Vec<_>, Vec<_>) = (0..MEMBERS).map(Member::new).unzip();
     let mut constitution = Constitution::named(Name::new("cost").unwrap());
     constitution.actors = actors.into_iter().map(|add| (Role::Member, add)).collect();
-    let node = NodeEntry {
-        name: Name::new("vn1").unwrap(),
-        owner: members[0].caller.actor,
-        public_key: Blob::new(members[0].key.verifying_key().to_spki_der()).unwrap(),
-        address: Address::new("localhost:7001").unwrap(),
-        code: None,
-        platform: None,
-    };
-    constitution.nodes = BTreeMap::from([(NodeId(1), node)]);
+    constitution.nodes = BTreeMap::from([(NodeId(1), node(&members[0]))]);
     let mut state = State::default();
     state.apply(&constitution.genesis_writes(NOW).unwrap(), Seqno(1));
     let mut seqno = Seqno(1);
@@ -126,6 +162,36 @@ fn main() {
     let begin = Instant::now();
     assert!(!missed(&state, EventPlace::default(), seqno, 1_000).unwrap().is_empty());
     note("find what was missed", begin.elapsed());
+    let (state, seqno, reader) = large();
+    let as_of = AsOf { txid: TxId::new(View(2), seqno), ..as_of };
+    // Its rule has voted on all of them: none is shown.
+    let begin = Instant::now();
+    let mut after = Some(0);
+    let mut pages = 0;
+    while let Some(from) = after {
+        let begin = Instant::now();
+        let wanted = Wanted { awaiting: Some(&reader), after: from, ..wanted };
+        after = proposals(Tables(&state), &as_of, &wanted, None).unwrap().next;
+        note("large: list awaiting, a page", begin.elapsed());
+        pages += 1;
+    }
+    note("large: list awaiting, all", begin.elapsed());
+    println!("large: list awaiting: {pages} pages");
+    let begin = Instant::now();
+    let mut at = EventPlace::default();
+    let mut pages = 0;
+    loop {
+        let begin = Instant::now();
+        let found = missed(&state, at, seqno.next(), 1_000).unwrap();
+        note("large: find what was missed, a page", begin.elapsed());
+        pages += 1;
+        match found.last() {
+            Some((last, _)) => at = *last,
+            None => break,
+        }
+    }
+    note("large: find what was missed, all", begin.elapsed());
+    println!("large: what was missed: {pages} pages");
     for (what, took) in slowest {
         println!("{what}: {:.2} ms at most", took.as_secs_f64() * 1_000.0);
     }

@@ -44,7 +44,8 @@ pub struct ProposalList {
     pub time: u64,
     /// The proposals.
     pub proposals: Vec<Summary>,
-    /// If there are more: the one to begin after.
+    /// If there are more, or may be: the one to begin after. A list of which much was passed over may end early, even
+    /// without any proposal.
     pub next: Option<ProposalId>,
 }
 
@@ -66,19 +67,27 @@ pub fn proposals(
         next: None,
     };
     let facts = Facts::read(tables)?;
-    let mut bytes = 0;
+    let votes_cost = facts.members().count() * VOTE_COST;
+    let mut cost = 0;
+    let mut looked_at = wanted.after;
     for id in ids(tables, wanted)? {
-        if !is_wanted(tables, as_of, wanted, &facts, id)? {
-            continue;
-        }
-        let is_full = list.proposals.len() >= wanted.count_max.clamp(1, PROPOSALS_LISTED_MAX);
-        if is_full || bytes >= PROPOSAL_BYTES_LISTED_MAX {
-            list.next = list.proposals.last().map(|last| last.id);
+        if cost >= LIST_COST_MAX {
+            list.next = Some(looked_at);
             break;
         }
-        let Some(proposal) = tables.proposal(id)? else { continue };
-        bytes += tables.proposal_size(id);
-        list.proposals.push(summary(tables, as_of, &facts, id, &proposal, reader)?);
+        let (is_wanted, took) = is_wanted(tables, as_of, wanted, &facts, id)?;
+        cost += took;
+        if is_wanted {
+            if list.proposals.len() >= wanted.count_max.clamp(1, PROPOSALS_LISTED_MAX) {
+                list.next = list.proposals.last().map(|last| last.id);
+                break;
+            }
+            if let Some(proposal) = tables.proposal(id)? {
+                cost += tables.proposal_size(id) + votes_cost;
+                list.proposals.push(summary(tables, as_of, &facts, id, &proposal, reader)?);
+            }
+        }
+        looked_at = id;
     }
     Ok(list)
 }
@@ -92,43 +101,54 @@ fn ids(tables: Tables<'_>, wanted: &Wanted<'_>) -> Read<Box<dyn Iterator<Item = 
     Ok(Box::new(first..=tables.proposals_last()?))
 }
 
+/// Whether the list shows a proposal, and what it took to find out.
 fn is_wanted(
     tables: Tables<'_>,
     as_of: &AsOf<'_>,
     wanted: &Wanted<'_>,
     facts: &Facts<'_>,
     id: ProposalId,
-) -> Read<bool> {
+) -> Read<(bool, usize)> {
     if wanted.which == Which::All && wanted.awaiting.is_none() {
-        return Ok(true);
+        return Ok((true, LOOK_COST));
     }
-    if let Some(member) = wanted.awaiting
-        && (!facts.is_member(member) || has_voted(tables, facts, id, member)?)
-    {
-        return Ok(false);
+    let mut cost = LOOK_COST;
+    if let Some(member) = wanted.awaiting {
+        if !facts.is_member(member) {
+            return Ok((false, cost));
+        }
+        if let Some(ballot) = tables.ballot(id, member)? {
+            // Whether a rule would still give its ballot depends on the whole proposal.
+            let is_by_rule = matches!(ballot.source, Source::Standing(_));
+            let proposal = if is_by_rule { tables.proposal(id)? } else { None };
+            let counts = match proposal {
+                Some(proposal) => {
+                    cost += tables.proposal_size(id) + facts.members().count() * VOTE_COST;
+                    facts.tally(id, proposal.proposer, &proposal.actions)?.of(member).flatten().is_some()
+                }
+                None => facts.counts_since(member, ballot.seqno),
+            };
+            if counts {
+                return Ok((false, cost));
+            }
+        }
     }
     let is_open = match tables.is_closed(id) {
         true => false,
         false => tables.status(id, as_of.time)? == Some(Status::Open),
     };
-    Ok(is_open == (wanted.which != Which::Closed))
-}
-
-/// Whether there is a ballot of the member that counts.
-fn has_voted(tables: Tables<'_>, facts: &Facts<'_>, id: ProposalId, member: &ActorId) -> Read<bool> {
-    let Some(ballot) = tables.ballot(id, member)? else { return Ok(false) };
-    match (ballot.source, tables.proposal(id)?) {
-        (Source::Standing(_), Some(proposal)) => {
-            let tally = facts.tally(id, proposal.proposer, &proposal.actions)?;
-            Ok(tally.of(member).flatten().is_some())
-        }
-        _ => Ok(facts.counts_since(member, ballot.seqno)),
-    }
+    Ok((is_open == (wanted.which != Which::Closed), cost))
 }
 
 /// The most proposals of one list.
 pub const PROPOSALS_LISTED_MAX: usize = 1_000;
 
-/// A list ends when the entries of what it shows have so many bytes: they hold all that a summary quotes.
-/// A thousand ordinary proposals take less.
-const PROPOSAL_BYTES_LISTED_MAX: usize = 4 << 20;
+/// A list ends when what was read for it, shown or not, has cost so many bytes. A thousand ordinary proposals cost less,
+/// unless there are more than some sixty members; and it takes some tens of milliseconds.
+const LIST_COST_MAX: usize = 4 << 20;
+
+/// What it costs to look at an entry, as bytes.
+const LOOK_COST: usize = 256;
+
+/// What it costs to find out how a member voted: a microsecond, in which a few times as many bytes are read.
+const VOTE_COST: usize = 64;

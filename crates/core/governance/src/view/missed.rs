@@ -31,7 +31,7 @@ impl EventPlace {
 }
 
 /// The events `Proposed` and `Closed` after the place `after` and before transaction `until`, in order: the
-/// earliest, about `count` of them, and at least one if there is any.
+/// earliest, about `count` of them, fewer if their proposals are large, and at least one if there is any.
 ///
 /// # Errors
 /// If another version of the code wrote the tables.
@@ -62,10 +62,14 @@ pub fn missed(state: &State, after: EventPlace, until: Seqno, count: usize) -> R
         }
     }
     let mut events = Vec::new();
+    let mut bytes = 0;
     for of_one in found.whole().chunk_by(|a, b| a.0 == b.0) {
-        events.extend(of_transaction(tables, of_one)?);
+        if bytes >= PROPOSAL_BYTES_MISSED_MAX && !events.is_empty() {
+            break;
+        }
+        bytes += of_one.iter().map(|(_, _, id)| tables.proposal_size(*id)).sum::<usize>();
+        events.extend(of_transaction(tables, of_one)?.into_iter().filter(|(place, _)| *place > after));
     }
-    events.retain(|(place, _)| *place > after);
     Ok(events)
 }
 
@@ -197,3 +201,6 @@ fn submitted(state: &State, id: ProposalId) -> Read<Option<Seqno>> {
 
 /// The most things that one transaction does to proposals: some expire, one is submitted, one is closed.
 const OF_TRANSACTION_MAX: usize = EXPIRED_PER_TRANSACTION_MAX + 2;
+
+/// After so many bytes of proposals no more are read at once: some tens of milliseconds.
+const PROPOSAL_BYTES_MISSED_MAX: usize = 4 << 20;

@@ -4,9 +4,10 @@ use synod_governance::entries::Role;
 use synod_governance::limits::{
     EXPIRED_PER_TRANSACTION_MAX, PROPOSALS_OPEN_OF_PARTICIPANTS_MAX, PROPOSALS_OPEN_PER_PARTICIPANT_MAX,
 };
+use synod_governance::view::{AsOf, EventPlace, Wanted, Which, missed, proposals};
 use synod_governance::*;
 use synod_kv::Lookup;
-use synod_types::Time;
+use synod_types::{Time, TxId, View};
 
 use crate::world::{NETWORK, Org, START, World, constitution, name, node};
 
@@ -135,4 +136,43 @@ fn a_participant_proposes_only_so_many_times_a_day() {
     assert_eq!(turn(&mut world, &a), Ok(()));
     world.time = Time(world.time.0 + 86_400 * 1_000_000);
     assert_eq!(turn(&mut world, &p), Ok(()));
+}
+
+/// What is passed over costs as much as what is shown, and what was missed is read in pieces.
+#[test]
+fn no_page_reads_more_than_some_megabytes_of_proposals_and_the_next_one_goes_on() {
+    let [a, b, c] = ["Alpha", "Beta", "Gamma"].map(Org::new);
+    let mut constitution = constitution(&[&a, &b, &c]);
+    constitution.auto_votes = [(ActionKind::SetAdapter, entries::AutoVote::default())].into();
+    let mut world = World::of(&constitution);
+    let rule = StandingRule {
+        kinds: bounded::Set::new([ActionKind::SetAdapter]).unwrap(),
+        condition: Condition::Is(Predicate::ProposerIsMember),
+    };
+    world.request(&b, &Request::SetStandingRule(b.sign(NETWORK, &RuleBody { rule, counter: 1 }))).unwrap();
+    let seqno = world.seqno;
+    for nth in 0..12 {
+        let settings = bounded::TextBlob::new(format!("{nth:08}").repeat(64 << 10)).unwrap();
+        world.propose(&c, vec![Action::SetAdapter(entries::AdapterEntry { name: name("log"), settings })]).unwrap();
+    }
+    world.propose(&a, rotate()).unwrap();
+
+    let txid_of = |_| None;
+    let as_of = AsOf { network: NETWORK, txid: TxId::new(View(2), world.seqno), time: world.time, txid_of: &txid_of };
+    let beta = b.id();
+    let mut pages: Vec<Vec<ProposalId>> = Vec::new();
+    let mut after = Some(0);
+    while let Some(from) = after {
+        let wanted = Wanted { which: Which::Open, awaiting: Some(&beta), after: from, count_max: 100 };
+        let list = proposals(world.tables(), &as_of, &wanted, None).unwrap();
+        pages.push(list.proposals.iter().map(|proposal| proposal.id).collect());
+        after = list.next;
+    }
+    assert_eq!(pages, [vec![], vec![13]], "the rule has voted on all others");
+
+    let missed = |after| missed(&world.state, after, world.seqno.next(), 1_000).unwrap();
+    let first = missed(EventPlace::end_of(seqno));
+    let second = missed(first.last().unwrap().0);
+    assert_eq!((first.len(), first.len() + second.len()), (8, 13));
+    world.check_missed();
 }

@@ -203,8 +203,8 @@ impl Drop for Place {
 /// After how long of silence something is said: middleboxes and clients give up after a minute or less.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
-/// About how many missed events are looked for at once: a few times what is sent at once.
-const MISSED_AT_ONCE: usize = 1_000;
+/// About how many missed events are looked for at once: a page or two of what is sent at once.
+const MISSED_AT_ONCE: usize = 250;
 
 /// How often one actor may watch at one node: some people and their tools, each on some connections.
 const WATCHES_OF_ACTOR_MAX: usize = 64;
