@@ -77,6 +77,8 @@ pub(crate) struct Standing<'a> {
     pub takes_reads: bool,
     pub log: &'a Log,
     pub stamp: u64,
+    /// Whether what the sender grants, acknowledges and asks of a leader counts, if it has a part.
+    pub counts: bool,
 }
 
 /// Whether a message goes on to the engine.
@@ -100,7 +102,7 @@ impl Standing<'_> {
         let promise = self.promise(&message);
         // A leader or a candidate may have joined since, where our log does not reach yet: whoever the channel lets
         // through is heard. Those whom we would count or answer have a part as we know it, or are late.
-        if is_for_members(&message) && !self.configuration.contains(from) {
+        if is_for_members(&message) && !(self.counts && self.configuration.contains(from)) {
             return Ok(Admitted { message: None, stamp: self.stamp, entries: NewEntries::default(), promise });
         }
         let (message, entries) = match self.check(from, message)? {

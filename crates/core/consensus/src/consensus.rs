@@ -365,6 +365,16 @@ impl Consensus {
         self.standing().admit(from, bytes)
     }
 
+    /// As [`Consensus::admit`], of somebody who speaks for `from` by a credential that this node does not know. It may
+    /// have been given to `from` in an entry that this node can learn only from it: so it is heard as a leader and as a
+    /// candidate. What it grants, acknowledges and asks of a leader does not count.
+    ///
+    /// # Errors
+    /// If no correct peer sends such a message.
+    pub fn admit_unknown(&self, from: NodeId, bytes: Untrusted<Bytes>) -> Result<Admitted, PeerMisbehaved> {
+        Standing { counts: false, ..self.standing() }.admit(from, bytes)
+    }
+
     /// Lets an admitted message take effect.
     ///
     /// # Errors
@@ -564,6 +574,7 @@ impl Consensus {
             takes_reads: raft.pending_read_count() < PEER_READS_MAX,
             log: &self.raw.store().log,
             stamp: self.stamp,
+            counts: true,
         }
     }
 

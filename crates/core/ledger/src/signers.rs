@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use synod_crypto::VerifyingKey;
-use synod_types::NodeId;
+use synod_types::{Digest, NodeId};
 
 use crate::block::SealedBlock;
 use crate::genesis::NodeKeys;
@@ -91,6 +91,11 @@ impl KeyHistory {
     /// Whether there ever was a node in the slot `node`.
     pub fn had_slot(&self, node: NodeId) -> bool {
         self.nodes.contains_key(&node)
+    }
+
+    /// Whether the key with this digest ever was that of the node in the slot `node`.
+    pub fn had_key(&self, node: NodeId, key: Digest) -> bool {
+        self.nodes.get(&node).into_iter().flatten().any(|known| known.digest() == key)
     }
 
     /// Notes keys that come into force; whether the service's is one that it had not before.

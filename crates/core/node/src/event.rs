@@ -7,12 +7,20 @@ use bytes::Bytes;
 use synod_kv::State;
 use synod_ledger::ServiceIdentity;
 use synod_types::boundary::{Append, LedgerRange, LogRecord, Restart, Ticket};
-use synod_types::{ActorId, AdapterId, NodeId, RequestId, Seqno, Time, TxId, Untrusted, View};
+use synod_types::{ActorId, AdapterId, Digest, NodeId, RequestId, Seqno, Time, TxId, Untrusted, View};
 use synod_worker::{Executed, Reply, ToWorker};
 
 /// Something that happened, with the time at which it is handled as an argument of its own.
 #[derive(Debug)]
 pub enum Event {
+    /// Whoever speaks over the channel of `peer` that stands next holds this key. Where nothing is said of it, it is the one
+    /// of the slot.
+    PeerProved {
+        /// Whose channel it is.
+        peer: NodeId,
+        /// The digest of the key (SubjectPublicKeyInfo, DER).
+        key: Digest,
+    },
     /// A channel to another node stands, in both directions.
     PeerConnected(NodeId),
     /// A message came over the channel of `from`, whose identity the channel has proved.

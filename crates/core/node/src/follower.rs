@@ -21,8 +21,10 @@ impl Node {
     /// against our own chain: nothing is acknowledged that does not verify.
     pub(crate) fn on_consensus_message(&mut self, now: Time, from: NodeId, bytes: Untrusted<Bytes>) {
         let Engine::Running(consensus) = &self.engine else { return };
-        let Ok(admitted) = consensus.admit(from, bytes) else { return };
-        if consensus.configuration().contains(from) {
+        let is_known = !self.has_other_key(from);
+        let admitted = if is_known { consensus.admit(from, bytes) } else { consensus.admit_unknown(from, bytes) };
+        let Ok(admitted) = admitted else { return };
+        if is_known && consensus.configuration().contains(from) {
             self.heard.insert(from, now);
         }
         if admitted.view().is_some_and(|view| self.unheeded.said(now, from, view)) {
@@ -31,7 +33,9 @@ impl Node {
         if !self.check_new_entries(now, from, &admitted) {
             return;
         }
-        self.memory.note(from, admitted.promise());
+        if is_known {
+            self.memory.note(from, admitted.promise());
+        }
         let Engine::Running(consensus) = &mut self.engine else { unreachable!("the engine runs, as just seen") };
         consensus.step(admitted).expect("nothing happened since it was admitted");
         self.work_off_effects(now);

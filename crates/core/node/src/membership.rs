@@ -165,6 +165,19 @@ impl Node {
         }
     }
 
+    /// Whether `peer` has a slot that is listed and speaks under a key that no list gave to it, as far as this node knows.
+    /// One that was its key before speaks for it until its channel ends: so it hears that it is not any more.
+    pub(crate) fn has_other_key(&self, peer: NodeId) -> bool {
+        let Some(proved) = self.proved.get(&peer) else { return false };
+        let last = self.chain.last().tip.signers.keys().node(peer);
+        self.is_listed(peer) && !self.seals.had_key(peer, *proved) && last.is_none_or(|key| key.digest() != *proved)
+    }
+
+    /// Whether the node list has this node's slot under another key than its own.
+    fn is_listed_otherwise(&self, position: &Position) -> bool {
+        position.tip.signers.keys().node(self.id).is_some_and(|key| key != self.seals.own_key())
+    }
+
     /// Whether this node serves clients.
     pub fn serving(&self) -> Serving {
         let voters = match &self.engine {
@@ -173,10 +186,10 @@ impl Node {
             Engine::Resuming { resuming, .. } => &resuming.circle().voters,
             Engine::Running(consensus) => &consensus.configuration().voters,
         };
-        // Consensus makes a voter only of who is listed and has caught up. One that members removed serves until it is left out.
-        let own_key = |key| key == self.seals.own_key();
-        let may_serve = self.chain.committed().tip.signers.keys().node(self.id).is_none_or(own_key);
-        if may_serve && voters.contains(&self.id) { Serving::Now } else { Serving::NotYet }
+        // Consensus makes a voter only of who is listed and has caught up. One that members removed serves until it is
+        // left out; one whose key is not in the list has been away for longer than that.
+        let is_known = !self.is_listed_otherwise(self.chain.committed());
+        if is_known && voters.contains(&self.id) { Serving::Now } else { Serving::NotYet }
     }
 
     /// Tells how clients are to be served, if that has changed.
@@ -260,11 +273,8 @@ impl Node {
 
     /// Stops if its slot has another key by a decision that stands: the machine is to be started with that.
     fn stop_if_replaced(&mut self, now: Time) {
-        let is_replaced = |position: &Position| {
-            let key = position.tip.signers.keys().node(self.id);
-            key.is_some_and(|key| key != self.seals.own_key())
-        };
-        // At a start with the new key the decision may not be known to be committed.
+        // At a start with the new key the decision may not be known to be committed, or not be known at all.
+        let is_replaced = |position| self.is_listed_otherwise(position) && self.seals.had_own_key();
         if self.stopping.is_some() || !is_replaced(self.chain.committed()) || !is_replaced(self.chain.last()) {
             return;
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use synod_consensus::{Consensus, Effect, Promise, Restored};
-use synod_types::{Encode, NodeId, Time, TxId, Untrusted, View, limits};
+use synod_types::{Digest, Encode, NodeId, Time, TxId, Untrusted, View, limits};
 
 use crate::chain::Chain;
 use crate::event::{Action, ClientRequest, Event, Response, Role, Serving, Status, StopReason};
@@ -73,6 +73,8 @@ pub struct Node {
     pub(crate) stopped: bool,
     /// Members have removed the node, and consensus has left it out.
     pub(crate) removed: bool,
+    /// The keys that peers with a channel proved to hold.
+    pub(crate) proved: BTreeMap<NodeId, Digest>,
     /// When each of those who take part was heard the last time.
     pub(crate) heard: BTreeMap<NodeId, Time>,
     /// The nodes that were last said to have a part.
@@ -106,6 +108,7 @@ impl Node {
         }
         self.advance(now);
         match event {
+            Event::PeerProved { peer, key } => drop(self.proved.insert(peer, key)),
             Event::PeerConnected(peer) => self.on_peer_connected(peer),
             Event::PeerClosed(peer) => self.on_peer_closed(peer),
             Event::PeerMessage { from, bytes } => self.on_peer_message(now, from, bytes),
@@ -152,6 +155,9 @@ impl Node {
         };
         if self.removed {
             role = Role::Removed;
+        } else if role == Role::Follower && self.serving() == Serving::NotYet {
+            // Its key is not in the list, as far as it knows.
+            role = Role::Joining;
         }
         let committed = self.history.committed();
         Status { id: self.id, role, view, leader, last: TxId::new(last.tx_view, last.seqno), committed }
@@ -274,6 +280,7 @@ impl Node {
     }
 
     fn on_peer_closed(&mut self, peer: NodeId) {
+        self.proved.remove(&peer);
         if let Engine::Running(consensus) = &mut self.engine
             && consensus.configuration().contains(peer)
         {
@@ -288,9 +295,11 @@ impl Node {
             return;
         }
         match message {
-            // A node that no list names here may have joined since, and lead. Who speaks for clients and sends a node
-            // away is one that members have let in.
+            // A node that no list names here, or not with its key, may have joined or got it since, and lead. Who speaks
+            // for clients, sends a node away and is held to what it says is one that members have let in.
             PeerMessage::Forward(_) | PeerMessage::Removed if !self.is_listed(from) => {}
+            PeerMessage::Forward(_) | PeerMessage::Removed | PeerMessage::Synced { .. } if self.has_other_key(from) => {
+            }
             PeerMessage::Consensus(bytes) => self.on_consensus_message(now, from, Untrusted::new(bytes)),
             PeerMessage::Forward(requests) => requests.into_iter().for_each(|request| {
                 self.admit(now, Origin::Peer(from, request.token), request);

@@ -102,6 +102,16 @@ impl Seals {
         self.keys.had_slot(node)
     }
 
+    /// Whether the key with this digest ever was that of the slot `node`, as far as blocks are committed.
+    pub fn had_key(&self, node: NodeId, key: Digest) -> bool {
+        self.keys.had_key(node, key)
+    }
+
+    /// The same of this node's credential and slot.
+    pub fn had_own_key(&self) -> bool {
+        self.had_key(self.sealer.node(), self.own_key.digest())
+    }
+
     /// The identity that the service takes in the block on `parent`, if it takes a new one there.
     pub fn next_service(&self, parent: &Position) -> Arc<ServiceIdentity> {
         Arc::new(parent.service.next(self.sealer.keys(), parent.tip.network, parent.tip.chain))

@@ -194,6 +194,7 @@ impl Start {
             stopping: None,
             stopped: false,
             removed: false,
+            proved: BTreeMap::new(),
             heard: BTreeMap::new(),
             circle_told: BTreeSet::new(),
             serving_told: Serving::default(),
@@ -295,16 +296,14 @@ impl Start {
 }
 
 impl Start {
-    /// Checks the credential at hand against the node list at the end of the log; a slot that this does not name is that
-    /// of a node which is to join, or was removed.
+    /// Checks the credential at hand against the node list at the end of the log. A slot that this does not name is that of
+    /// a node which is to join, or was removed; and a credential that the slot never had is one that it got while the
+    /// node was away, or is to get.
     fn check_credential(&self) -> Result<(), StartError> {
-        let id = self.node.id;
+        let (id, seals) = (self.node.id, &self.node.seals);
         let listed = self.node.chain.last().tip.signers.keys().node(id);
-        if listed.is_none_or(|key| key == self.node.seals.own_key()) {
-            Ok(())
-        } else {
-            Err(StartError::Credential { node: id })
-        }
+        let is_older = listed.is_some_and(|key| key != seals.own_key()) && seals.had_own_key();
+        if is_older { Err(StartError::Credential { node: id }) } else { Ok(()) }
     }
 
     /// All nodes that the log names.

@@ -110,7 +110,9 @@ fn hint(error: &io::Error) -> &'static str {
         Some(rustls::Error::AlertReceived(AlertDescription::BadCertificate)) => {
             "the node list has this node's key under another slot than slot.crt: make a new directory for the next slot"
         }
-        Some(rustls::Error::AlertReceived(AlertDescription::CertificateRevoked)) => "members have removed this node",
+        Some(rustls::Error::AlertReceived(AlertDescription::CertificateRevoked)) => {
+            "members have removed this node, or given its slot another key: start it with that one"
+        }
         Some(rustls::Error::AlertReceived(AlertDescription::CertificateExpired)) => {
             "slot.crt is out of its time for the other node: compare it, and the clocks"
         }

@@ -22,7 +22,7 @@ use crate::dial::{dial_all, knock};
 use crate::door::{self, Handshake, Protocol};
 use crate::mailbox::Event;
 use crate::nodes::{NodeKeys, Peer, Standing};
-use crate::peers::Peers;
+use crate::peers::{Claim, Peers};
 use crate::purpose::Purpose;
 use crate::service::Service;
 use crate::slot::tell_place;
@@ -307,10 +307,11 @@ impl Shared {
             }
         };
         let node = peer.node;
+        let claim = if self.hub.nodes.is_anothers(peer) { Claim::Weaker } else { Claim::Full };
         tracing::info!(peer = %node, ?standing, "connected");
         self.channels.fetch_add(1, Ordering::Relaxed);
         let result = tokio::select! {
-            result = self.hub.peers.carry(node, tls, &self.hub.service.manager) => result,
+            result = self.hub.peers.carry(peer, claim, tls, &self.hub.service.manager) => result,
             () = self.hub.nodes.outstayed(peer) => Err(io::Error::other("it is no longer one of the nodes")),
         };
         self.channels.fetch_sub(1, Ordering::Relaxed);

@@ -4,13 +4,14 @@
 //! joined in a transaction that this node can learn only from that leader. So a peer is accepted
 //!
 //! 1. if the list names its key, for that slot, whoever issued its certificate, unless that names another slot;
-//! 2. otherwise if the service issued its certificate, which is valid now, for a slot above all that this node has seen
-//!    in a list (slots are given in order and never twice), and no list named its key before. The service's key is the one
-//!    in force as far as this node knows, or one that it endorses: whoever holds an earlier one deceives only nodes that have
-//!    not heard of the rotation.
+//! 2. otherwise if the service issued its certificate, which is valid now, no list named its key before, and a newer list may
+//!    give it its slot: one above all that this node has seen in a list (slots are given in order and never twice), or one that
+//!    the list names with another key. The service's key is the one in force as far as this node knows, or one that it
+//!    endorses: whoever holds an earlier one deceives only nodes that have not heard of the rotation.
 //!
-//! A peer of the second kind is heard like any other: what it sends is checked, and a block counts only under a key of
-//! the list that is in force where the block stands. What it is told is what any node is told, all of it sealed.
+//! A peer of the second kind is heard as a leader and as a candidate: what it sends is checked, and a block counts only
+//! under a key of the list that is in force where the block stands. What it is told is what any node is told, all of it
+//! sealed. What it acknowledges or grants does not count, and it takes the channel of nobody whom the list names.
 //!
 //! Consensus follows the list step by step, and may need nodes until others have come that the list names already. So
 //! a node that the list does not name any more counts as listed for as long as this one's consensus has not left it
@@ -244,6 +245,11 @@ impl NodeKeys {
         self.list.borrow().was_removed(own)
     }
 
+    /// Whether the list names the slot of `peer`, with another key.
+    pub fn is_anothers(&self, peer: Peer) -> bool {
+        self.list.borrow().nodes.get(&peer.node).is_some_and(|key| *key != peer.key)
+    }
+
     /// Whether the list names `node`.
     pub fn is_listed(&self, node: NodeId) -> bool {
         self.list.borrow().nodes.contains_key(&node)
@@ -311,17 +317,12 @@ impl List {
         slot <= self.last && !self.nodes.contains_key(&slot) && !self.circle.contains(&slot)
     }
 
-    /// The key of a slot that has a part.
-    fn key_of(&self, slot: NodeId) -> Option<&ActorId> {
-        self.nodes.get(&slot).or_else(|| self.left.get(&slot).filter(|_| self.circle.contains(&slot)))
-    }
-
-    /// Whether nothing speaks against the peer: it has a part, or no list can have named it yet.
-    fn accepts(&self, peer: Peer) -> bool {
-        match self.key_of(peer.node) {
-            Some(key) => *key == peer.key,
-            None => self.last < peer.node && !self.removed.contains_key(&peer.key) && self.slot_of(peer.key).is_none(),
+    /// Whether nothing speaks against the peer: it has a part, or a list that is not known here may give it one.
+    fn accepts(&self, Peer { node, key }: Peer) -> bool {
+        if let Some(part) = self.part_of(key) {
+            return part == node;
         }
+        (self.last < node || self.nodes.contains_key(&node)) && !self.removed.contains_key(&key)
     }
 }
 

@@ -117,11 +117,29 @@ fn a_node_that_a_newer_list_may_name_shows_a_certificate_of_the_service() {
 }
 
 #[test]
-fn a_certificate_gives_nobody_a_slot_that_is_or_was_anothers() {
+fn a_certificate_gives_nobody_a_slot_that_was_anothers() {
     let world = world(&[1, 2, 4]);
-    for slot in [1, 2, 3, 4] {
+    world.follow(&[1, 4]);
+    for slot in [2, 3] {
         assert_eq!(world.peer(slot, 9), Err(NotANode::OtherKey { node: NodeId(slot) }));
     }
+}
+
+#[test]
+fn a_slot_may_have_got_a_key_that_this_node_has_not_heard_of_but_none_that_a_list_named() {
+    let world = world(&[1, 2, 3]);
+    let with = |key| Peer { node: NodeId(2), key: digest(key) };
+    assert_eq!((world.peer(2, 9), world.nodes.begin(with(9), NOW)), (Ok(NodeId(2)), Standing::Joining));
+    assert!(world.nodes.is_anothers(with(9)) && !world.nodes.is_anothers(with(2)));
+    let other = NotANode::OtherSlot { list: NodeId(1), certificate: NodeId(2) };
+    assert_eq!(world.peer(2, 1), Err(other));
+    let foreign = issue(&ServiceKey::generate(), 2, 9);
+    assert!(matches!(world.nodes.peer(digest(9), foreign.der(), &[], NOW), Err(NotANode::Unknown(_))));
+    world.nodes.follow([(NodeId(1), digest(1)), (NodeId(2), digest(9)), (NodeId(3), digest(3))]);
+    assert_eq!(world.nodes.begin(with(9), NOW), Standing::Listed);
+    assert!(!world.nodes.is_anothers(with(9)) && world.nodes.is_anothers(with(2)));
+    world.nodes.follow([(NodeId(1), digest(1)), (NodeId(2), digest(8)), (NodeId(3), digest(3))]);
+    assert_eq!((world.peer(2, 9), world.peer(2, 2)), (Err(NotANode::Removed), Err(NotANode::Removed)));
 }
 
 #[test]

@@ -27,19 +27,29 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use synod_node::Event as NodeEvent;
-use synod_types::{NodeId, Untrusted, limits};
+use synod_types::{Digest, NodeId, Untrusted, limits};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::manager_port::{ManagerPort, Room, ToManager};
 use crate::metrics::Counter;
+use crate::nodes::Peer;
 use crate::scratch::read_scratch;
 
 /// The channels to all other nodes.
 #[derive(Default)]
 pub struct Peers {
     links: Mutex<BTreeMap<NodeId, Arc<Link>>>,
+}
+
+/// What a new connection to a node is worth beside one that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It replaces that.
+    Full,
+    /// It comes to nothing: the node list names the slot with another key.
+    Weaker,
 }
 
 /// The channel to one node, whether it stands or not.
@@ -90,11 +100,11 @@ impl Peers {
     ///
     /// # Errors
     /// Why it ended.
-    pub async fn carry<S>(&self, peer: NodeId, io: S, manager: &ManagerPort) -> io::Result<()>
+    pub async fn carry<S>(&self, peer: Peer, claim: Claim, io: S, manager: &ManagerPort) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Some(open) = self.begin(peer, manager) else { return Err(io::Error::other("no room for another node")) };
+        let open = self.begin(peer, claim, manager).map_err(io::Error::other)?;
         let Open { link, connection, .. } = &open;
         let mut latest = link.latest.subscribe();
         let (reader, writer) = tokio::io::split(io);
@@ -102,23 +112,35 @@ impl Peers {
             biased;
             // Also one whose other side takes no bytes, or says no more than that it lives, ends here.
             _ = latest.wait_for(|latest| latest != connection) => Err(replaced()),
-            result = receive(peer, reader, link, *connection, manager) => result,
+            result = receive(peer.node, reader, link, *connection, manager) => result,
             result = send(writer, link, *connection) => result,
         }
     }
 
-    /// A new connection to `peer`, which replaces the one before it. `None` if there is no room for another node.
-    fn begin<'a>(&'a self, peer: NodeId, manager: &'a ManagerPort) -> Option<Open<'a>> {
+    /// A new connection to `peer`, which replaces the one before it.
+    fn begin<'a>(
+        &'a self,
+        Peer { node: peer, key }: Peer,
+        claim: Claim,
+        manager: &'a ManagerPort,
+    ) -> Result<Open<'a>, &'static str> {
         let mut links = self.links();
         links.retain(|node, link| *node == peer || link.is_in_use());
         if links.len() >= PEERS_MAX && !links.contains_key(&peer) {
-            return None;
+            return Err("no room for another node");
+        }
+        let stands = |link: &Arc<Link>| link.lock().is_connected;
+        if claim == Claim::Weaker && links.get(&peer).is_some_and(stands) {
+            return Err("the slot has a channel, and another key in the node list");
         }
         let link = Arc::clone(links.entry(peer).or_insert_with(Link::new));
         // While the map is held, so that the link that others find is the one that begins.
-        let connection = link.begin(|| manager.event(NodeEvent::PeerConnected(peer)));
+        let connection = link.begin(|| {
+            manager.event(NodeEvent::PeerProved { peer, key: Digest(key.0) });
+            manager.event(NodeEvent::PeerConnected(peer));
+        });
         drop(links);
-        Some(Open { peer, link, connection, manager })
+        Ok(Open { peer, link, connection, manager })
     }
 
     fn links(&self) -> MutexGuard<'_, BTreeMap<NodeId, Arc<Link>>> {

@@ -1,11 +1,15 @@
 use std::sync::mpsc::{Receiver, channel};
 
+use synod_types::ActorId;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 
 use super::*;
 use crate::testing::settle;
 
 const TWO: NodeId = NodeId(2);
+
+/// Node 2, with some key.
+const PEER: Peer = Peer { node: TWO, key: ActorId([2; 32]) };
 
 struct World {
     peers: Arc<Peers>,
@@ -24,7 +28,7 @@ impl World {
     fn connect(&self, pipe: usize) -> (DuplexStream, tokio::task::JoinHandle<io::Result<()>>) {
         let (far, near) = duplex(pipe);
         let (peers, manager) = (Arc::clone(&self.peers), self.manager.clone());
-        (far, tokio::spawn(async move { peers.carry(TWO, near, &manager).await }))
+        (far, tokio::spawn(async move { peers.carry(PEER, Claim::Full, near, &manager).await }))
     }
 
     fn send(&self, message: Vec<u8>) {
@@ -35,6 +39,7 @@ impl World {
     fn received(&self) -> Vec<(Vec<u8>, Room)> {
         let message = |message| match message {
             ToManager::Peer { from: TWO, bytes, room } => Some((bytes.check(Ok::<_, ()>).unwrap().to_vec(), room)),
+            ToManager::Event(NodeEvent::PeerProved { .. }) => None,
             ToManager::Event(NodeEvent::PeerConnected(TWO) | NodeEvent::PeerClosed(TWO)) => None,
             other => panic!("{other:?}"),
         };
@@ -100,6 +105,7 @@ async fn a_new_connection_replaces_the_old_one() {
 fn told(world: &World) -> Vec<String> {
     let word = |message| match message {
         ToManager::Peer { bytes, .. } => String::from_utf8(bytes.check(Ok::<_, ()>).unwrap().to_vec()).unwrap(),
+        ToManager::Event(NodeEvent::PeerProved { peer: TWO, key }) => format!("key {}", key.0[0]),
         ToManager::Event(NodeEvent::PeerConnected(TWO)) => "connected".into(),
         ToManager::Event(NodeEvent::PeerClosed(TWO)) => "closed".into(),
         other => panic!("{other:?}"),
@@ -114,7 +120,7 @@ async fn the_node_hears_when_a_channel_is_gone_but_not_of_one_that_was_replaced(
     settle().await;
     drop(far);
     let _ = task.await.unwrap();
-    assert_eq!(told(&world), ["connected", "closed"]);
+    assert_eq!(told(&world), ["key 2", "connected", "closed"]);
 
     let (old, old_task) = world.connect(1 << 20);
     settle().await;
@@ -122,7 +128,7 @@ async fn the_node_hears_when_a_channel_is_gone_but_not_of_one_that_was_replaced(
     let _ = old_task.await.unwrap();
     drop(old);
     settle().await;
-    assert_eq!(told(&world), ["connected", "connected"]);
+    assert_eq!(told(&world), ["key 2", "connected", "key 2", "connected"]);
     drop(new);
     let _ = new_task.await.unwrap();
     assert_eq!(told(&world), ["closed"]);
@@ -133,11 +139,11 @@ async fn what_came_over_the_old_channel_is_not_heard_once_the_new_one_stands() {
     let world = world();
     let (mut old, old_task) = world.connect(1 << 20);
     settle().await;
-    assert_eq!(told(&world), ["connected"]);
+    assert_eq!(told(&world), ["key 2", "connected"]);
     // The task of the old connection is woken by its messages, and runs only after the new one has begun.
     old.write_all(&frame(b"old")).await.unwrap();
     let (mut far, near) = duplex(1 << 20);
-    let mut new = Box::pin(world.peers.carry(TWO, near, &world.manager));
+    let mut new = Box::pin(world.peers.carry(PEER, Claim::Full, near, &world.manager));
     assert!(matches!(
         std::future::poll_fn(|cx| std::task::Poll::Ready(new.as_mut().poll(cx))).await,
         std::task::Poll::Pending
@@ -145,7 +151,7 @@ async fn what_came_over_the_old_channel_is_not_heard_once_the_new_one_stands() {
     assert!(old_task.await.unwrap().is_err());
     far.write_all(&frame(b"new")).await.unwrap();
     assert!(timeout(Duration::from_millis(50), new.as_mut()).await.is_err());
-    assert_eq!(told(&world), ["connected", "new"]);
+    assert_eq!(told(&world), ["key 2", "connected", "new"]);
 }
 
 #[tokio::test]
@@ -216,7 +222,7 @@ async fn a_channel_that_is_dropped_is_told_as_closed_and_its_node_may_come_again
         settle().await;
         task.abort();
         settle().await;
-        assert_eq!(told(&world), ["connected", "closed"]);
+        assert_eq!(told(&world), ["key 2", "connected", "closed"]);
     }
 }
 
@@ -246,11 +252,31 @@ async fn a_node_gets_no_more_room_by_connecting_anew() {
 async fn there_is_room_for_so_many_nodes_and_for_another_when_one_goes() {
     let (sender, inbox) = channel();
     let (peers, manager) = (Peers::default(), ManagerPort::new(sender));
-    let mut open: Vec<_> = (1..=PEERS_MAX as u64).map(|node| peers.begin(NodeId(node), &manager).unwrap()).collect();
-    let another = NodeId(PEERS_MAX as u64 + 1);
-    assert!(peers.begin(another, &manager).is_none());
-    assert!(peers.begin(TWO, &manager).is_some(), "a node that has room may connect anew");
+    let begin = |node| peers.begin(Peer { node: NodeId(node), ..PEER }, Claim::Full, &manager);
+    let mut open: Vec<_> = (1..=PEERS_MAX as u64).map(|node| begin(node).unwrap()).collect();
+    let another = PEERS_MAX as u64 + 1;
+    assert!(begin(another).is_err());
+    assert!(begin(TWO.0).is_ok(), "a node that has room may connect anew");
     open.remove(0);
-    assert!(peers.begin(another, &manager).is_some());
+    assert!(begin(another).is_ok());
     assert!(inbox.try_iter().all(|told| !matches!(told, ToManager::Peer { .. })));
+}
+
+#[tokio::test]
+async fn a_channel_under_another_key_than_the_lists_replaces_none_and_is_replaced() {
+    let world = world();
+    let carry = |key: u8, claim| {
+        let (far, near) = duplex(1 << 20);
+        let (peers, manager) = (Arc::clone(&world.peers), world.manager.clone());
+        let peer = Peer { node: TWO, key: ActorId([key; 32]) };
+        (far, tokio::spawn(async move { peers.carry(peer, claim, near, &manager).await }))
+    };
+    let (_first, first) = carry(7, Claim::Weaker);
+    settle().await;
+    let (_listed, listed) = carry(2, Claim::Full);
+    settle().await;
+    let (_second, second) = carry(7, Claim::Weaker);
+    assert!(first.await.unwrap().is_err() && second.await.unwrap().is_err());
+    assert_eq!(told(&world), ["key 7", "connected", "key 2", "connected"]);
+    assert!(!listed.is_finished());
 }

@@ -167,14 +167,13 @@ async fn nodes_of_the_list_reach_each_other_and_know_whom_they_reached() {
 }
 
 #[tokio::test]
-async fn a_node_with_another_key_than_the_list_names_is_refused_on_both_sides() {
+async fn a_key_that_neither_the_list_names_nor_the_service_has_certified_is_refused_on_both_sides() {
     let service = ServiceKey::generate();
-    let ((one, one_id, _), (two, two_id, _), (stranger, ..)) =
-        (node(&service, 1), node(&service, 2), node(&service, 2));
+    let ((one, one_id, _), (two, two_id, _)) = (node(&service, 1), node(&service, 2));
+    let (stranger, ..) = node(&ServiceKey::generate(), 2);
     let nodes = listing(&service, &[(NodeId(1), one_id), (NodeId(2), two_id)]);
     let not_it = Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
 
-    // The service issued the stranger's certificate too: that does not make it a node.
     let from_stranger = dial(&stranger, Arc::clone(&nodes), NodeId(2));
     assert_eq!(refused(from_stranger, peer_door(&two, Arc::clone(&nodes), calendar()).unwrap()).await, not_it);
 

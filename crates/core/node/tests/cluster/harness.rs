@@ -16,7 +16,9 @@ use synod_node::{
     Serving, Start, StartError, Status, StopReason,
 };
 use synod_types::boundary::{Append, LedgerRange, LogRecord};
-use synod_types::{ActorId, AdapterId, Encode, Encoder, Epoch, NodeId, RequestId, Seqno, Time, TxId, Untrusted};
+use synod_types::{
+    ActorId, AdapterId, Digest, Encode, Encoder, Epoch, NodeId, RequestId, Seqno, Time, TxId, Untrusted,
+};
 use synod_worker::{ActorFacts, ActorKind, AdapterKit, Method, Plan, Request, Worker};
 
 /// One node with its worker and its disk.
@@ -65,6 +67,8 @@ pub struct Cluster {
     pub circles: BTreeMap<NodeId, BTreeSet<NodeId>>,
     /// How each said the last time that it serves clients.
     pub serving: BTreeMap<NodeId, Serving>,
+    /// The keys that nodes were started with the last time.
+    proved: BTreeMap<NodeId, Digest>,
     /// The keys that each node has told the service got since its last start, its replay included.
     pub rotated: BTreeMap<NodeId, Vec<VerifyingKey>>,
     answers: BTreeMap<u64, Result<Answer, Refusal>>,
@@ -155,6 +159,7 @@ impl Cluster {
             governed: BTreeMap::new(),
             circles: BTreeMap::new(),
             serving: BTreeMap::new(),
+            proved: BTreeMap::new(),
             rotated: BTreeMap::new(),
             answers: BTreeMap::new(),
             query_answers: BTreeMap::new(),
@@ -462,10 +467,18 @@ impl Cluster {
         self.blocked.clear();
     }
 
+    /// Tells `node` that a channel to `peer` stands.
+    fn connect(&mut self, node: NodeId, peer: NodeId) {
+        if let Some(key) = self.proved.get(&peer).copied() {
+            self.events.push_back((node, Event::PeerProved { peer, key }));
+        }
+        self.events.push_back((node, Event::PeerConnected(peer)));
+    }
+
     /// Lets everything through again, over new channels.
     pub fn join(&mut self) {
         for (from, to) in std::mem::take(&mut self.blocked) {
-            self.events.push_back((to, Event::PeerConnected(from)));
+            self.connect(to, from);
         }
     }
 
@@ -567,14 +580,15 @@ impl Cluster {
         }
         self.governed.insert(id, told);
         self.rotated.insert(id, rotated);
+        self.proved.insert(id, self.keys[&id].verifying_key().digest());
         // Until it says otherwise.
         self.serving.insert(id, Serving::NotYet);
         machine.node = Some(start.finish(machine.clock(self.now), machine.vote.clone().map(Untrusted::new))?);
         self.work_off_actions(id);
         for peer in self.nodes().filter(|peer| *peer != id).collect::<Vec<_>>() {
             if !self.blocked.contains(&(id, peer)) {
-                self.events.push_back((id, Event::PeerConnected(peer)));
-                self.events.push_back((peer, Event::PeerConnected(id)));
+                self.connect(id, peer);
+                self.connect(peer, id);
             }
         }
         Ok(())

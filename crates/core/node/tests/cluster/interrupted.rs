@@ -8,7 +8,7 @@ use synod_node::{Role, StartError, StopReason};
 use synod_types::{NodeId, View};
 
 use crate::harness::Cluster;
-use crate::membership::{check, newcomer, other_key, others, removal, run_until_removed, voters};
+use crate::membership::{check, newcomer, other_key, other_seed, others, removal, run_until_removed, voters};
 use crate::organisation::{founder_of, propose};
 
 /// What members decide, of three nodes.
@@ -116,7 +116,7 @@ impl Change {
     fn turn_key(&mut self, node: NodeId) {
         let (_, has_new) = self.rekeyed.as_mut().filter(|(rekeyed, _)| *rekeyed == node).expect("it has one key");
         *has_new = !*has_new;
-        self.cluster.replace_credential(node, if *has_new { 77 } else { node.0 as u8 });
+        self.cluster.replace_credential(node, if *has_new { other_seed(node) } else { node.0 as u8 });
     }
 
     /// Starts whom the others' decision has stopped.

@@ -8,6 +8,7 @@ mod forwarding;
 mod governance;
 mod harness;
 mod interrupted;
+mod keys;
 mod membership;
 mod organisation;
 mod proofs;

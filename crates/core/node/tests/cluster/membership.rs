@@ -27,7 +27,7 @@ pub fn newcomer(cluster: &mut Cluster, slot: u64) -> Action {
     })
 }
 
-fn public(key: &VerifyingKey) -> Blob<{ synod_governance::limits::PUBLIC_KEY_BYTES_MAX }> {
+pub fn public(key: &VerifyingKey) -> Blob<{ synod_governance::limits::PUBLIC_KEY_BYTES_MAX }> {
     Blob::new(key.to_spki_der()).unwrap()
 }
 
@@ -37,7 +37,7 @@ pub const fn removal(node: NodeId) -> Action {
 
 /// Gives the machine of `node` another key for its next start, and makes the action that tells so.
 pub fn other_key(cluster: &mut Cluster, node: NodeId) -> Action {
-    let key = cluster.replace_credential(node, 77);
+    let key = cluster.replace_credential(node, other_seed(node));
     Action::ReplaceNode(ReplaceNode {
         node,
         name: None,
@@ -67,6 +67,11 @@ pub fn run_until_voter(cluster: &mut Cluster, node: NodeId) {
 
 pub fn run_until_removed(cluster: &mut Cluster, node: NodeId) {
     cluster.run_until(|cluster| (cluster.status(node).role == Role::Removed).then_some(()));
+}
+
+/// Of which [`other_key`] makes the key of `node`.
+pub const fn other_seed(node: NodeId) -> u8 {
+    70 + node.0 as u8
 }
 
 /// Writes, and looks that all of `nodes` have it and the same tables, that an audit comes to the same, and that

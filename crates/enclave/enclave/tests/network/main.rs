@@ -5,6 +5,7 @@ mod governance;
 #[expect(dead_code, reason = "the unit tests share it, and use more of it")]
 mod house;
 mod identity;
+mod keys;
 mod membership;
 mod removal;
 mod serving;

@@ -25,21 +25,33 @@ fn sign(network: &Network, body: &impl Body) -> Statement {
 
 /// Has the only member propose and accept the first proposal.
 pub async fn decide(network: &Network, host: &Arc<MemoryHost>, actions: Vec<Action>) {
+    decide_next(network, host, 1, actions).await;
+}
+
+/// Has the only member propose and accept the proposal that will have the id `id`.
+pub async fn decide_next(network: &Network, host: &Arc<MemoryHost>, id: u64, actions: Vec<Action>) {
     let (certificate, key) = &network.actor;
     let mut member = network.connect_to_govern(vec![certificate.der().to_vec()], key, host).await;
     let proposal = ProposalBody {
         proposer: certificate.actor_id(),
-        nonce: Blob::new(vec![1; 16]).unwrap(),
+        nonce: Blob::new(vec![id as u8; 16]).unwrap(),
         actions: List::new(actions).unwrap(),
         expires: None,
         note: Note::default(),
     };
-    let (status, _, body) = member.post("/gov/requests", &Request::Propose(sign(network, &proposal)).to_bytes()).await;
-    assert_eq!(status, 200, "{body}");
-    let (_, _, shown) = member.get("/gov/proposals/1", "").await;
+    let propose = Request::Propose(sign(network, &proposal)).to_bytes();
+    loop {
+        let (status, _, body) = member.post("/gov/requests", &propose).await;
+        if status == 200 || body.contains("ProposalKnown") {
+            break;
+        }
+        assert!(body.contains("NoLeader"), "{body}");
+    }
+    let path = format!("/gov/proposals/{id}");
+    let (_, _, shown) = member.get(&path, "").await;
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     let digest = Digest::from_hex(shown["digest"].as_str().unwrap()).unwrap();
-    let ballot = BallotBody { proposal: 1, digest, choice: Choice::Accept, counter: 1 };
+    let ballot = BallotBody { proposal: id, digest, choice: Choice::Accept, counter: 1 };
     let vote = Request::Vote(sign(network, &ballot)).to_bytes();
     // On a busy machine an election may come between, and then the answer may be that nobody leads, whatever was done, or
     // a node may not have been heard for a while.
@@ -50,7 +62,7 @@ pub async fn decide(network: &Network, host: &Arc<MemoryHost>, actions: Vec<Acti
         }
         let passing = ["NoLeader", "ProposalClosed", "TooFewNodesAnswer"];
         assert!(passing.iter().any(|code| body.contains(code)), "{body}");
-        let (_, _, shown) = member.get("/gov/proposals/1", "").await;
+        let (_, _, shown) = member.get(&path, "").await;
         if shown.contains(r#""status":"Accepted""#) {
             return;
         }

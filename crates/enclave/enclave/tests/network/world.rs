@@ -89,6 +89,21 @@ impl Network {
         public
     }
 
+    /// Makes another key for a slot, with which its node is set up from now on, and gives its public half.
+    pub fn replace_key(&mut self, id: u64) -> Vec<u8> {
+        let key = NodeKey::generate();
+        let public = key.verifying_key().to_spki_der();
+        self.slots[id as usize - 1].1 = key;
+        public
+    }
+
+    /// Starts node `id` from what a host of it has on its disk.
+    pub fn start_again(&self, id: u64, before: &MemoryHost) -> Arc<MemoryHost> {
+        let mut setup = self.setup(id);
+        before.put_disk_into(&mut setup);
+        self.try_start(id, setup).unwrap()
+    }
+
     /// What node `id` is started with.
     pub fn setup(&self, id: u64) -> Setup<Vec<Result<Untrusted<LogRecord>, std::io::Error>>> {
         let (id, key) = &self.slots[id as usize - 1];
@@ -304,6 +319,11 @@ impl MemoryHost {
     /// Asks the enclave to stop, and gives the reason it stops with.
     pub async fn stop(&self) -> String {
         self.send(ToEnclave::Shutdown);
+        self.until_stopped().await
+    }
+
+    /// Waits until the enclave has stopped, and gives the reason.
+    pub async fn until_stopped(&self) -> String {
         loop {
             if let Some(reason) = self.stopped.lock().unwrap().clone() {
                 return reason;
