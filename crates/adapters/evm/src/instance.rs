@@ -66,6 +66,12 @@ impl Instance {
     pub(crate) fn fork_at(&self, number: u64, timestamp: u64) -> SpecId {
         self.forks.at(number, timestamp)
     }
+
+    /// The rules for questions on the state after a block. Of a live instance they are those of the next block, which may be
+    /// long in coming: what is asked is what a transaction would do.
+    pub(crate) fn fork_of_questions(&self, number: u64, timestamp: u64) -> SpecId {
+        self.fork_at(number + u64::from(self.is_live()), timestamp)
+    }
 }
 
 /// The version of this record's form, and of the forms in all maps of the instance.

@@ -133,7 +133,7 @@ impl<'r, 'a, L: Lookup> Question<'r, 'a, L> {
         let instance = reader.instance;
         let head = reader.block(BlockId::Latest)?;
         let header = head.map(|block| block.header.clone()).unwrap_or_default();
-        let fork = instance.fork_at(header.number, header.timestamp);
+        let fork = instance.fork_of_questions(header.number, header.timestamp);
         let mut block = block_env(&header, fork);
         // Gas costs nothing in a question, so there is no base fee to meet.
         block.basefee = 0;
