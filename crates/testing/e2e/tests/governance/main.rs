@@ -7,6 +7,7 @@ mod decided_once;
 mod identities;
 mod refusals;
 mod replays;
+mod settings;
 mod story;
 mod watch;
 mod world;
