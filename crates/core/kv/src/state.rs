@@ -99,6 +99,32 @@ impl State {
         self.maps.get(map)?.values().map(|stored| stored.version).max()
     }
 
+    /// Whether this and `other` share a map, so that it is the same in both. It takes no time, and tells nothing if they do
+    /// not: what was written to one of them since may have left the same.
+    ///
+    /// ```
+    /// use synod_kv::{MapName, State, WriteSet};
+    /// use synod_types::Seqno;
+    ///
+    /// let [one, other] = ["log.one", "log.other"].map(MapName::from_static);
+    /// let write = |map: &MapName| {
+    ///     let mut writes = WriteSet::default();
+    ///     writes.put(map, b"k", b"v");
+    ///     writes
+    /// };
+    /// let mut state = State::default();
+    /// state.apply(&write(&one), Seqno(1));
+    /// let before = state.clone();
+    /// state.apply(&write(&other), Seqno(2));
+    /// assert!(state.shares(&before, &one) && !state.shares(&before, &other));
+    /// ```
+    pub fn shares(&self, other: &Self, map: &MapName) -> bool {
+        match (self.maps.get(map), other.maps.get(map)) {
+            (Some(own), Some(others)) => own.ptr_eq(others),
+            (own, others) => own.is_none() && others.is_none(),
+        }
+    }
+
     /// How many entries a map has.
     pub fn len(&self, map: &MapName) -> usize {
         self.maps.get(map).map_or(0, OrdMap::len)

@@ -11,13 +11,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use synod_crypto::VerifyingKey;
-use synod_governance::{Caller, Env, Event, NodeEntry, Outcome, Refused, Request, Role, Status, Tables, execute, view};
+use synod_governance::{Caller, Env, Event, Outcome, Refused, Request, Role, Shared, Status, Tables, execute, view};
 use synod_kv::{State, WriteSet};
 use synod_ledger::{ActorRecord, AdminRecord, CallRecord, Content, RequestRecord, ServiceIdentity, SignerChange};
-use synod_types::{AdapterId, Decode, DecodeError, Digest, Encode, NodeId, Time, TxId};
+use synod_types::{AdapterId, Decode, DecodeError, Digest, Encode, Time, TxId};
 use synod_worker::{ActorFacts, ActorKind, Apply, Reply, ToWorker};
 
+use crate::audit::node_keys;
 use crate::chain::Position;
 use crate::event::{Action, Answer, ClientRequest, Governed, Refusal};
 use crate::inbox::Waiting;
@@ -151,16 +151,11 @@ pub fn rotates(before: &State, after: &State) -> bool {
 
 /// Who signs after this transaction, if it changes that; `service` is the service's new identity.
 fn signer_change(before: &State, after: &State, service: Option<&ServiceIdentity>) -> SignerChange {
-    let nodes = |state: &State| Tables::new(state).nodes().expect("governance has read and written the tables");
-    let (before, after) = (nodes(before), nodes(after));
-    let keys = |(id, node): (NodeId, NodeEntry)| {
-        let key = VerifyingKey::from_spki_der(&node.public_key);
-        key.map(|key| (id, key)).ok()
-    };
-    let (before, after): (Vec<_>, Vec<_>) =
-        (before.into_iter().filter_map(keys).collect(), after.into_iter().filter_map(keys).collect());
+    let nodes = |state: &State| node_keys(state).expect("governance has read and written the tables");
+    let is_same = Shared::between(before, after).nodes();
+    let (before, after) = if is_same { Default::default() } else { (nodes(before), nodes(after)) };
     SignerChange {
-        nodes: (before != after).then(|| after.into_iter().collect()),
+        nodes: (before != after).then_some(after),
         service: service.map(|service| service.verifying_key().clone()),
     }
 }

@@ -6,7 +6,7 @@ use synod_governance::statement::prepare;
 use synod_governance::{
     Action as Asked, ActionReason, AddActor, BallotBody, Choice, Pins, ProposalBody, Reason, RotateServiceIdentity,
 };
-use synod_types::{ActorId, Epoch, RequestId, Seqno, View};
+use synod_types::{ActorId, Epoch, NodeId, RequestId, Seqno, View};
 
 use super::*;
 use crate::audit::AuditRefused;

@@ -5,9 +5,10 @@
 //! tip, so that a removal holds from the very next transaction on; what is read is what is committed.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use synod_governance::entries::AdapterEntry;
-use synod_governance::{LastChange, Role, Rules, Tables};
+use synod_governance::{LastChange, Role, Rules, Shared, Tables};
 use synod_kv::{EntryRefused, State, WriteSet};
 use synod_types::{ActorId, AdapterId, LogIndex, Seqno, Time};
 use synod_worker::{ActorFacts, ActorKind};
@@ -26,9 +27,9 @@ pub struct Government {
 #[derive(Clone, Default)]
 struct View {
     state: State,
-    actors: HashMap<ActorId, ActorFacts>,
+    actors: Arc<HashMap<ActorId, ActorFacts>>,
     last_change: LastChange,
-    adapters: Vec<String>,
+    adapters: Arc<[String]>,
     rules: Rules,
 }
 
@@ -40,7 +41,7 @@ impl Government {
     pub fn begin(writes: &WriteSet) -> Result<Self, EntryRefused> {
         let mut state = State::default();
         state.apply(writes, Seqno(1));
-        Ok(Self { committed: View::of(state)?, layers: Vec::new() })
+        Ok(Self { committed: View::default().then(state)?, layers: Vec::new() })
     }
 
     /// Takes in the tables after a governance block that is not committed yet.
@@ -48,7 +49,8 @@ impl Government {
     /// # Errors
     /// If an entry is not one of the tables'.
     pub fn push(&mut self, index: LogIndex, state: State) -> Result<(), EntryRefused> {
-        self.layers.push((index, View::of(state)?));
+        let view = self.tip().then(state)?;
+        self.layers.push((index, view));
         Ok(())
     }
 
@@ -114,14 +116,26 @@ impl Government {
 }
 
 impl View {
-    fn of(state: State) -> Result<Self, EntryRefused> {
-        let tables = Tables::new(&state);
+    /// The tables after the next governance transaction. What it has not written is not read again: most are ballots, and the
+    /// tables that they leave alone may be large.
+    fn then(&self, state: State) -> Result<Self, EntryRefused> {
+        let (tables, shared) = (Tables::new(&state), Shared::between(&self.state, &state));
         let facts = |id, role| (id, ActorFacts { id, kind: kind(role) });
-        let actors = tables.actors()?.into_iter().map(|(id, actor)| facts(id, actor.role)).collect();
+        let actors = match shared.actors() {
+            true => Arc::clone(&self.actors),
+            false => Arc::new(tables.actors()?.into_iter().map(|(id, actor)| facts(id, actor.role)).collect()),
+        };
+        let last_change = match shared.actors() && shared.revoked() {
+            true => self.last_change,
+            false => LastChange::of(&state),
+        };
         let name = |adapter: AdapterEntry| adapter.name.as_str().to_owned();
-        let adapters = tables.adapters()?.into_iter().map(name).collect();
+        let adapters = match shared.adapters() {
+            true => Arc::clone(&self.adapters),
+            false => tables.adapters()?.into_iter().map(name).collect(),
+        };
         let rules = tables.settings()?.rules;
-        Ok(Self { actors, last_change: LastChange::of(&state), adapters, rules, state })
+        Ok(Self { actors, last_change, adapters, rules, state })
     }
 }
 
@@ -176,5 +190,34 @@ mod tests {
         assert!(!government.commit(LogIndex(4)) && government.commit(LogIndex(5)) && !government.commit(LogIndex(5)));
         let (tip, committed) = digest(&government);
         assert_eq!(tip, committed);
+    }
+
+    #[test]
+    fn what_a_transaction_has_not_written_is_not_read_again() {
+        let validity = Validity { from: Time(0), until: Time(4_000_000_000_000_000) };
+        let certificate = actor_certificate(&ActorKey::from_seed(&[1; 32]), "Port of Antwerp", validity);
+        let mut genesis = Genesis::new("network", Time(1)).unwrap();
+        genesis.add_actor(Role::Member, "Port of Antwerp", &certificate).unwrap();
+        let key = NodeKey::from_seed(&[3; 32]).verifying_key().clone();
+        genesis.add_node(NodeId(1), "node 1", certificate.actor_id(), &key, "127.0.0.1:7001").unwrap();
+        genesis.add_adapter("log", "").unwrap();
+        let writes = genesis.constitution.genesis_writes(Time(1)).unwrap();
+        let mut government = Government::begin(&writes).unwrap();
+
+        let mut state = government.state().clone();
+        let mut ballot = WriteSet::default();
+        ballot.put(&synod_kv::MapName::from_static("gov.ballots"), b"ballot", b"accept");
+        state.apply(&ballot, Seqno(2));
+        government.push(LogIndex(5), state.clone()).unwrap();
+        let (before, after) = (&government.committed, government.tip());
+        assert!(Arc::ptr_eq(&before.actors, &after.actors) && Arc::ptr_eq(&before.adapters, &after.adapters));
+        assert_eq!(after.last_change, before.last_change);
+
+        state.apply(&writes, Seqno(3));
+        government.push(LogIndex(6), state).unwrap();
+        let (before, after) = (&government.committed, government.tip());
+        assert!(!Arc::ptr_eq(&before.actors, &after.actors) && !Arc::ptr_eq(&before.adapters, &after.adapters));
+        assert_ne!(after.last_change, before.last_change);
+        assert_eq!(after.actors, before.actors);
     }
 }

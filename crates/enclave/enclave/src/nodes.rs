@@ -22,13 +22,13 @@
 //! [`REMOVED_PAUSE`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use synod_crypto::slot::{SlotRefused, endorsed_slot, slot_of};
 use synod_crypto::{VerifyingKey, sha256};
-use synod_governance::{NodeEntry, Tables};
+use synod_governance::{NodeEntry, Shared, Tables};
 use synod_kv::State;
 use synod_types::limits::NODES_MAX;
 use synod_types::{ActorId, NodeId, Time};
@@ -44,6 +44,8 @@ pub struct NodeKeys {
     service: RwLock<VerifyingKey>,
     grace: Duration,
     list: watch::Sender<List>,
+    /// The tables of which the list is.
+    tables: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
@@ -115,7 +117,12 @@ pub enum NotANode {
 impl NodeKeys {
     /// The keys of a service of which no list is known yet.
     pub fn new(service: VerifyingKey) -> Self {
-        Self { service: RwLock::new(service), grace: REMOVED_GRACE, list: watch::Sender::default() }
+        Self {
+            service: RwLock::new(service),
+            grace: REMOVED_GRACE,
+            list: watch::Sender::default(),
+            tables: Mutex::default(),
+        }
     }
 
     /// For how long a node that has no part any more keeps its channels.
@@ -161,6 +168,10 @@ impl NodeKeys {
     /// # Panics
     /// If they cannot be read: the node has read them before it took them in.
     pub fn govern(&self, state: &State) {
+        let before = std::mem::replace(&mut *self.tables.lock().unwrap_or_else(PoisonError::into_inner), state.clone());
+        if Shared::between(&before, state).nodes() {
+            return;
+        }
         let nodes = Tables::new(state).nodes().expect("the node has read these tables");
         // Only keys that can be read are let into the list; another one would be nobody's.
         let key = |node: &NodeEntry| VerifyingKey::from_spki_der(&node.public_key).ok();

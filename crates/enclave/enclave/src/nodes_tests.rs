@@ -181,6 +181,16 @@ fn the_list_is_that_of_the_governance_tables() {
     world.nodes.govern(&state);
     assert_eq!([1, 2, 3].map(|node| world.nodes.slot_of(digest(node))), [Some(NodeId(1)), None, Some(NodeId(3))]);
     assert_eq!(world.standing(2), Standing::Removed);
+    // A transaction that wrote nothing about nodes: nobody looks at them again.
+    world.nodes.follow([(NodeId(2), digest(2))]);
+    let mut ballot = synod_kv::WriteSet::default();
+    ballot.put(&synod_kv::MapName::from_static("gov.ballots"), b"ballot", b"accept");
+    state.apply(&ballot, Seqno(2));
+    world.nodes.govern(&state);
+    assert_eq!([1, 2, 3].map(|node| world.nodes.slot_of(digest(node))), [None, Some(NodeId(2)), None]);
+    state.apply(&genesis.constitution.genesis_writes(now).unwrap(), Seqno(3));
+    world.nodes.govern(&state);
+    assert_eq!(world.nodes.slot_of(digest(3)), Some(NodeId(3)));
 }
 
 #[test]

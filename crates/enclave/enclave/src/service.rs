@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use synod_governance::Tables;
+use synod_governance::{Shared, Tables};
 use synod_node::government::kind;
 use synod_node::{Event as NodeEvent, Governed, Query, QueryAnswer, Refusal};
 use synod_types::{ActorId, Seqno, Time, TxId, View, limits};
@@ -103,8 +103,10 @@ impl Service {
     /// # Panics
     /// If they cannot be read: the node has read them before it took them in.
     pub fn govern(&self, governing: Governing) {
-        let actors = Tables::new(&governing.state).actors().expect("the node has read these tables");
-        self.actors.replace(actors.into_iter().map(|(id, actor)| ActorFacts { id, kind: kind(actor.role) }));
+        if !Shared::between(&self.government.latest().state, &governing.state).actors() {
+            let actors = Tables::new(&governing.state).actors().expect("the node has read these tables");
+            self.actors.replace(actors.into_iter().map(|(id, actor)| ActorFacts { id, kind: kind(actor.role) }));
+        }
         self.governance.committed(governing.txid);
         self.calendar.note(governing.time);
         self.government.replace(governing);
