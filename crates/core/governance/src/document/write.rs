@@ -92,8 +92,11 @@ impl Writer<'_> {
     }
 
     fn manifests(&mut self, constitution: &Constitution) {
-        if !constitution.code.is_empty() || !constitution.releases.is_empty() {
-            self.heading("The code that nodes may run: by measurement, and by a publisher's signature.");
+        if !constitution.code.is_empty() {
+            self.heading("The code that nodes may run, by measurement");
+            self.comment(
+                "(recorded: nodes' entries and standing rules refer to it, but this version measures no node).",
+            );
         }
         for (measurement, entry) in &constitution.code {
             self.section("[code]");
@@ -104,6 +107,10 @@ impl Writer<'_> {
             self.key("adapter_version", &entry.adapter_version);
             self.key("source_commit", &entry.source_commit);
         }
+        if !constitution.releases.is_empty() {
+            self.heading("The publishers whose signed releases nodes may run");
+            self.comment("(recorded: this version measures no node).");
+        }
         for release in &constitution.releases {
             self.section("[release]");
             self.key("key", &release.key.to_hex());
@@ -111,7 +118,10 @@ impl Writer<'_> {
             self.key("svn_min", &release.svn_min);
         }
         if !constitution.tees.is_empty() {
-            self.heading("The platforms that nodes may run on; what is not here is not trusted.");
+            self.heading("The platforms that nodes may run on; what is not here is not trusted");
+            self.comment(
+                "(recorded: nodes' entries and standing rules refer to it, but this version measures no node).",
+            );
         }
         for (platform, rule) in &constitution.tees {
             self.section("[tee]");
@@ -170,7 +180,8 @@ impl Writer<'_> {
 
     fn rest(&mut self, constitution: &Constitution) {
         if !constitution.auditors.is_empty() {
-            self.heading("Who may read parts of the ledger.");
+            self.heading("Who may read parts of the ledger");
+            self.comment("(recorded: this version hands no key out by itself, an operator does).");
         }
         for auditor in &constitution.auditors {
             self.section("[auditor]");

@@ -110,6 +110,17 @@ fn a_document_reads_back_as_the_constitution_that_it_was_written_from() {
     assert_eq!(Constitution::from_state(&synod_kv::State::default()), Ok(None));
 }
 
+/// Shown on the comment that is nearest above each.
+#[test]
+fn what_this_version_records_and_does_not_act_on_says_so_beside_it() {
+    let text = to_toml(&full());
+    for recorded in ["[[code]]", "[[release]]", "[[tee]]", "[[auditor]]", "epochs = {", "lease_seconds = "] {
+        let (before, _) = text.split_once(&format!("\n{recorded}")).unwrap_or_else(|| panic!("{recorded}: {text}"));
+        let above = before.trim_end().rsplit('\n').next().unwrap();
+        assert!(above.starts_with("# ") && above.contains("(recorded: "), "{recorded}: {above}");
+    }
+}
+
 /// The document of [`full`] with one text replaced.
 fn changed(from: &str, to: &str) -> String {
     let text = to_toml(&full());
