@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod actions;
+mod cost;
 mod document;
 mod identity;
 mod model;
