@@ -1,6 +1,7 @@
 //! Whole enclaves, from TLS to committed blocks, on hosts that live in memory.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod behind;
 mod governance;
 #[expect(dead_code, reason = "the unit tests share it, and use more of it")]
 mod house;

@@ -39,6 +39,8 @@ pub struct MemoryHost {
     enclave: Mutex<Option<EnclavePort>>,
     /// What came before the enclave was known.
     early: Mutex<Vec<ToEnclave>>,
+    /// What has come from other nodes, while that is held back.
+    held: Mutex<Option<Vec<ToEnclave>>>,
     /// Where the bytes of each connection go.
     outlets: Mutex<HashMap<ConnectionId, Outlet>>,
     log: Mutex<Vec<LogRecord>>,
@@ -134,6 +136,7 @@ impl Network {
         let host = Arc::new(MemoryHost {
             enclave: Mutex::default(),
             early: Mutex::default(),
+            held: Mutex::default(),
             outlets: Mutex::default(),
             log: Mutex::new(setup.records.iter().flatten().cloned().map(open).collect()),
             vote: Mutex::new(setup.vote.clone().map(open)),
@@ -214,6 +217,25 @@ impl MemoryHost {
         }
     }
 
+    /// Holds back from now on what comes from other nodes; what goes to them, and clients, are as before.
+    pub fn hold_back(&self) {
+        *self.held.lock().unwrap() = Some(Vec::new());
+    }
+
+    /// Hands on what was held back, in order.
+    pub fn let_go(&self) {
+        let mut held = self.held.lock().unwrap();
+        held.take().into_iter().flatten().for_each(|message| self.send(message));
+    }
+
+    /// From another node.
+    fn hear(&self, message: ToEnclave) {
+        match &mut *self.held.lock().unwrap() {
+            Some(held) => held.push(message),
+            None => self.send(message),
+        }
+    }
+
     fn next_accepted(&self) -> ConnectionId {
         let mut last = self.last_accepted.lock().unwrap();
         *last += 2;
@@ -260,7 +282,7 @@ impl MemoryHost {
                 match self.outlets.lock().unwrap().get(&connection) {
                     Some(Outlet::Client(queue)) => drop(queue.send(bytes)),
                     Some(Outlet::Host(host, connection)) => {
-                        host.send(ToEnclave::Received { connection: *connection, bytes: Untrusted::new(bytes) });
+                        host.hear(ToEnclave::Received { connection: *connection, bytes: Untrusted::new(bytes) });
                     }
                     None => {}
                 }
