@@ -62,6 +62,16 @@ tagged! {
     }
 }
 
+impl Request {
+    /// Whether this encoded request is one to let leaves speak no longer, if it is any.
+    pub fn is_revocation(encoded: &[u8]) -> bool {
+        encoded.first() == Some(&REVOKE)
+    }
+}
+
+/// The first byte of [`Request::Revoke`].
+const REVOKE: u8 = 5;
+
 /// What a request did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {

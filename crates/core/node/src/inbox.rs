@@ -7,7 +7,8 @@
 //! Requests to governance have a queue and room of their own, and come first: whatever applications have to do, members
 //! can decide, and if only to remove who overloads the network. So that this does not turn into a way to
 //! hold applications up, each actor has a share of that room, and after [`GOVERNANCE_RUN_MAX`] governance
-//! blocks applications have their turn.
+//! blocks applications have their turn. Revocations have room apart: whoever stole a leaf and uses up all that its
+//! organisation has must not keep it from taking the leaf back.
 //!
 //! # Forwarded requests
 //! A follower sends a request again when it cannot know whether the first copy arrived. All copies bear one number,
@@ -19,7 +20,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use synod_governance::limits::STATEMENT_BYTES_MAX;
+use synod_governance::Request;
+use synod_governance::limits::{ACTORS_MAX, CRL_BYTES_MAX, STATEMENT_BYTES_MAX};
 use synod_types::{ActorId, AdapterId, NodeId, Time, View, limits};
 
 use crate::event::{ClientRequest, Refusal};
@@ -44,6 +46,18 @@ pub const WAITING_GOVERNANCE_REQUESTS_PER_ACTOR_MAX: usize = 64;
 
 /// The most bytes of requests to governance of one actor that may wait at one node: its largest proposal, and more.
 pub const WAITING_GOVERNANCE_BYTES_PER_ACTOR_MAX: usize = 2 * GOVERNANCE_REQUEST_BYTES_MAX;
+
+/// The most revocations that may wait at one node: those of all actors.
+pub const WAITING_REVOCATIONS_MAX: usize = WAITING_REVOCATIONS_PER_ACTOR_MAX * ACTORS_MAX;
+
+/// The most bytes of revocations that may wait at one node: the largest ones of 64 actors.
+pub const WAITING_REVOCATIONS_BYTES_MAX: usize = 64 * REVOCATION_BYTES_MAX;
+
+/// The most revocations of one actor that may wait at one node: the next list, while the one before is on its way.
+pub const WAITING_REVOCATIONS_PER_ACTOR_MAX: usize = 2;
+
+/// The largest revocation: the largest list, and what says that it is one.
+const REVOCATION_BYTES_MAX: usize = CRL_BYTES_MAX + 64;
 
 /// The largest request to governance: the largest statement, and what says which kind it is.
 const GOVERNANCE_REQUEST_BYTES_MAX: usize = STATEMENT_BYTES_MAX + 64;
@@ -83,6 +97,48 @@ impl Lane {
         match request.adapter {
             AdapterId::GOVERNANCE => Self::Governance,
             _ => Self::Applications,
+        }
+    }
+}
+
+/// From which room a request takes some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Application,
+    Governance,
+    Revocation,
+}
+
+impl Kind {
+    fn of(request: &ClientRequest) -> Self {
+        match Lane::of(request) {
+            Lane::Applications => Self::Application,
+            Lane::Governance if request.calls.first().is_some_and(|call| Request::is_revocation(call)) => {
+                Self::Revocation
+            }
+            Lane::Governance => Self::Governance,
+        }
+    }
+
+    const fn bytes_max(self) -> usize {
+        match self {
+            Self::Application => usize::MAX,
+            Self::Governance => GOVERNANCE_REQUEST_BYTES_MAX,
+            Self::Revocation => REVOCATION_BYTES_MAX,
+        }
+    }
+
+    /// The room that one actor has.
+    const fn share(self) -> Room {
+        match self {
+            Self::Application => Room::new(WAITING_REQUESTS_MAX, WAITING_BYTES_MAX),
+            Self::Governance => {
+                Room::new(WAITING_GOVERNANCE_REQUESTS_PER_ACTOR_MAX, WAITING_GOVERNANCE_BYTES_PER_ACTOR_MAX)
+            }
+            Self::Revocation => {
+                let count = WAITING_REVOCATIONS_PER_ACTOR_MAX;
+                Room::new(count, count * REVOCATION_BYTES_MAX)
+            }
         }
     }
 }
@@ -132,8 +188,9 @@ pub struct Inbox {
     held: BTreeSet<(NodeId, u64)>,
     application_room: Room,
     governance_room: Room,
+    revocation_room: Room,
     /// The shares of actors that have requests to governance here.
-    governance_shares: HashMap<ActorId, Room>,
+    shares: HashMap<(ActorId, Kind), Room>,
     /// The calls of the queue of applications.
     queued_calls: usize,
 }
@@ -149,7 +206,8 @@ impl Default for Inbox {
             held: BTreeSet::new(),
             application_room: Room::new(WAITING_REQUESTS_MAX, WAITING_BYTES_MAX),
             governance_room: Room::new(WAITING_GOVERNANCE_REQUESTS_MAX, WAITING_GOVERNANCE_BYTES_MAX),
-            governance_shares: HashMap::new(),
+            revocation_room: Room::new(WAITING_REVOCATIONS_MAX, WAITING_REVOCATIONS_BYTES_MAX),
+            shares: HashMap::new(),
             queued_calls: 0,
         }
     }
@@ -193,34 +251,40 @@ impl Inbox {
     }
 
     fn take_room(&mut self, request: &ClientRequest) -> Result<(), Refusal> {
-        let size = request.size();
-        if Lane::of(request) == Lane::Applications {
-            return self.application_room.take(size).ok_or(Refusal::TooManyPending);
-        }
-        if size > GOVERNANCE_REQUEST_BYTES_MAX {
+        let (kind, size) = (Kind::of(request), request.size());
+        if size > kind.bytes_max() {
             return Err(Refusal::TooLarge);
         }
-        let (requests_max, bytes_max) =
-            (WAITING_GOVERNANCE_REQUESTS_PER_ACTOR_MAX, WAITING_GOVERNANCE_BYTES_PER_ACTOR_MAX);
-        let new = || Room::new(requests_max, bytes_max);
-        if !self.governance_room.has(size) {
+        if !self.room(kind).has(size) {
             return Err(Refusal::TooManyPending);
         }
-        let share = self.governance_shares.entry(request.actor).or_insert_with(new);
-        share.take(size).ok_or(Refusal::TooManyPending)?;
-        self.governance_room.take(size).ok_or(Refusal::TooManyPending)
+        if kind != Kind::Application {
+            let share = self.shares.entry((request.actor, kind)).or_insert_with(|| kind.share());
+            share.take(size).ok_or(Refusal::TooManyPending)?;
+        }
+        self.room(kind).take(size).ok_or(Refusal::TooManyPending)
     }
 
     fn give_room_back(&mut self, request: &ClientRequest) {
-        let size = request.size();
-        if Lane::of(request) == Lane::Applications {
-            return self.application_room.give_back(size);
+        let (kind, size) = (Kind::of(request), request.size());
+        self.room(kind).give_back(size);
+        if kind == Kind::Application {
+            return;
         }
-        self.governance_room.give_back(size);
-        let share = self.governance_shares.get_mut(&request.actor).expect("it was taken when the request came in");
+        let key = (request.actor, kind);
+        let share = self.shares.get_mut(&key).expect("it was taken when the request came in");
         share.give_back(size);
         if share.is_free() {
-            self.governance_shares.remove(&request.actor);
+            self.shares.remove(&key);
+        }
+    }
+
+    /// The room of all actors.
+    const fn room(&mut self, kind: Kind) -> &mut Room {
+        match kind {
+            Kind::Application => &mut self.application_room,
+            Kind::Governance => &mut self.governance_room,
+            Kind::Revocation => &mut self.revocation_room,
         }
     }
 
@@ -361,7 +425,7 @@ impl Inbox {
 
     /// Whether anything waits anywhere.
     pub const fn is_idle(&self) -> bool {
-        self.application_room.is_free() && self.governance_room.is_free()
+        self.application_room.is_free() && self.governance_room.is_free() && self.revocation_room.is_free()
     }
 }
 

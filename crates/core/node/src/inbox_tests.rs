@@ -148,7 +148,36 @@ fn an_actor_has_a_share_of_governances_room_and_gets_it_back_with_the_answer() {
     for waiting in inbox.drain() {
         inbox.answered(&waiting);
     }
-    assert!(inbox.is_idle() && inbox.governance_shares.is_empty());
+    assert!(inbox.is_idle() && inbox.shares.is_empty());
+}
+
+/// A revocation of actor `actor`.
+fn revoke(inbox: &mut Inbox, actor: u16, size: usize) -> Result<(), Refusal> {
+    let mut id = [0; 32];
+    id[..2].copy_from_slice(&actor.to_le_bytes());
+    let mut call = vec![0; size];
+    call[0] = 5;
+    let (actor, adapter) = (ActorId(id), AdapterId::GOVERNANCE);
+    let request = ClientRequest { actor, adapter, calls: vec![Bytes::from(call)], ..request(0, 0) };
+    inbox.admit(Time(0), Origin::Client(0), request)
+}
+
+#[test]
+fn an_organisation_can_revoke_a_leaf_when_all_other_room_of_its_and_of_governance_is_taken() {
+    let mut inbox = Inbox::default();
+    for actor in 0..16 {
+        (0..2).for_each(|_| ask_governance(&mut inbox, actor, GOVERNANCE_REQUEST_BYTES_MAX).unwrap());
+    }
+    assert_eq!(ask_governance(&mut inbox, 0, 1), Err(Refusal::TooManyPending));
+    (0..WAITING_REVOCATIONS_PER_ACTOR_MAX).for_each(|_| revoke(&mut inbox, 0, REVOCATION_BYTES_MAX).unwrap());
+    assert_eq!(revoke(&mut inbox, 0, 1), Err(Refusal::TooManyPending), "of these there are few as well");
+    assert_eq!(revoke(&mut inbox, 1, REVOCATION_BYTES_MAX + 1), Err(Refusal::TooLarge));
+    (1..63).for_each(|actor| revoke(&mut inbox, actor, REVOCATION_BYTES_MAX).unwrap());
+    assert_eq!(revoke(&mut inbox, 99, 1), Err(Refusal::TooManyPending));
+    for waiting in inbox.drain() {
+        inbox.answered(&waiting);
+    }
+    assert!(inbox.is_idle() && inbox.shares.is_empty());
 }
 
 #[test]

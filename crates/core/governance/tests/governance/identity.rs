@@ -9,6 +9,7 @@ use synod_governance::bounded::{Blob, Set};
 use synod_governance::entries::CertificateDer;
 use synod_governance::statement::prepare;
 use synod_governance::*;
+use synod_types::Encode;
 
 use crate::world::{NETWORK, Org, START, World, constitution, name};
 
@@ -314,4 +315,20 @@ fn what_a_chain_says_can_change_with_any_actor_and_with_its_own_actors_list_but_
     assert_eq!(house.vote(&clerk, chain, id, Choice::Accept), Ok(Status::Accepted));
     assert_eq!([&org, &other].map(|of| is_after(&house, revoked, of)), [true, true], "one of them may be nearer");
     assert!(!is_after(&house, house.world.seqno, &org));
+}
+
+#[test]
+fn a_revocation_is_known_by_its_first_byte_and_nothing_else_is_one() {
+    let statement = || Blob::new(vec![5; 5]).unwrap();
+    let others = [
+        Request::Propose(statement()),
+        Request::Withdraw(statement()),
+        Request::Vote(statement()),
+        Request::SetStandingRule(statement()),
+        Request::RemoveStandingRule(statement()),
+        Request::CloseExpired,
+    ];
+    assert!(others.iter().all(|request| !Request::is_revocation(&request.to_bytes())));
+    assert!(Request::is_revocation(&Request::Revoke(Blob::new(vec![1]).unwrap()).to_bytes()));
+    assert!(!Request::is_revocation(&[]));
 }
