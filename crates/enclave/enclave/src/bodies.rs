@@ -1,6 +1,7 @@
 //! Room for large bodies, over all connections, with a share for each actor.
 //!
 //! It is taken before a body comes in, and given back when nobody holds the body any more: also if it waits for a thread.
+//! In the same way reads that wait for a thread are counted, each as one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -360,9 +360,14 @@ impl Exchange {
         let query = match question {
             Reading::Adapter(query) => query,
             Reading::Governance(asked) => {
+                let room = match service.room_to_read(actor.id) {
+                    Ok(room) => room,
+                    Err(failure) => return fail(service, failure),
+                };
                 self.stage = Stage::Pool;
                 let service = Arc::clone(service);
                 return Step::PoolRead(Box::new(move || {
+                    let _room = room;
                     let (reply, txid) = asked.answer(&service, &actor.id);
                     Event::Replied(reply, txid)
                 }));

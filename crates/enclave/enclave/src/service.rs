@@ -54,6 +54,8 @@ pub struct Service {
     application_bodies: Arc<Bodies>,
     /// The same, of sessions for governance.
     governance_bodies: Arc<Bodies>,
+    /// Room for reads of governance that wait for a thread, counted by their number.
+    governance_reads: Arc<Bodies>,
     /// Threads for what may take long.
     pub pools: Pools,
     read_indexes: Mutex<ReadIndexes>,
@@ -86,6 +88,7 @@ impl Service {
             metrics: Metrics::default(),
             application_bodies: Bodies::new(BODIES_BYTES_MAX, BODIES_BYTES_MAX),
             governance_bodies: Bodies::new(GOVERNANCE_BODIES_BYTES_MAX, GOVERNANCE_BODIES_BYTES_PER_ACTOR_MAX),
+            governance_reads: Bodies::new(GOVERNANCE_READS_MAX, GOVERNANCE_READS_PER_ACTOR_MAX),
             pools,
             read_indexes: Mutex::default(),
         }
@@ -158,6 +161,14 @@ impl Service {
         bodies.take(actor, size).map(Arc::new).ok_or_else(|| Failure::from(Refusal::TooManyPending))
     }
 
+    /// Takes room for a read of governance that is to wait for a thread.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn room_to_read(&self, actor: ActorId) -> Result<Room, Failure> {
+        self.governance_reads.take(actor, 1).ok_or_else(|| Failure::from(Refusal::TooManyPending))
+    }
+
     /// Asks from which transaction on a read is linearizable, if it began now.
     pub fn read_index(&self, token: u64) {
         let mut reads = self.read_indexes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -210,6 +221,12 @@ const GOVERNANCE_BODIES_BYTES_MAX: usize = 16 * GOVERNANCE_BODIES_BYTES_PER_ACTO
 
 /// How many of these bytes may be one actor's: two of the largest.
 const GOVERNANCE_BODIES_BYTES_PER_ACTOR_MAX: usize = 2 * limits::REQUEST_BODY_BYTES_MAX;
+
+/// How many reads of governance may wait for the thread at once, over all connections: the shares of 64 actors.
+const GOVERNANCE_READS_MAX: usize = 64 * GOVERNANCE_READS_PER_ACTOR_MAX;
+
+/// How many of these reads may be one actor's: those of sixteen connections. Each may take some tens of milliseconds.
+const GOVERNANCE_READS_PER_ACTOR_MAX: usize = 64;
 
 /// Bodies up to this size are not counted: a connection may hold so much anyway.
 const BODY_BYTES_SMALL: usize = 64 << 10;

@@ -143,3 +143,39 @@ async fn a_body_keeps_its_room_until_its_job_is_done() {
     job();
     assert!(room().is_ok());
 }
+
+#[tokio::test]
+async fn an_actor_has_so_many_reads_wait_for_the_thread_and_no_more_and_others_are_served() {
+    let parliament = Parliament::new();
+    let service = &parliament.world.service;
+    let begin = |org: usize| {
+        let speaker = Speaker::known(parliament.orgs[org].id);
+        let arrived = Arrived {
+            speaker: &speaker,
+            purpose: Purpose::Governance,
+            method: synod_worker::Method::Get,
+            target: "/gov/constitution",
+            wishes: Wishes::default(),
+            own_id: synod_types::RequestId::default(),
+            body: b"",
+            room: None,
+        };
+        Exchange::begin(service, &arrived).1
+    };
+    let mut waiting: Vec<_> = std::iter::from_fn(|| match begin(3) {
+        Step::PoolRead(job) => Some(job),
+        Step::Done(response) => {
+            assert_eq!(error_code(str::from_utf8(&response.reply.body).unwrap()), "TooManyPending");
+            None
+        }
+        _ => panic!("a read takes a thread"),
+    })
+    .collect();
+    assert_eq!(waiting.len(), 64, "over all its connections");
+    assert!(matches!(begin(0), Step::PoolRead(_)), "a member's read is taken");
+    waiting.pop().unwrap()();
+    let again = begin(3);
+    assert!(matches!(again, Step::PoolRead(_)));
+    drop(waiting.pop());
+    assert!(matches!(begin(3), Step::PoolRead(_)), "one that nobody waits for any more gives its place back too");
+}
