@@ -230,7 +230,7 @@ impl Exchange {
             }
             (Stage::Read(question), Event::Reached) => self.read(service, question),
             (Stage::Finish(finish), Event::Reached) => self.finish(service, finish),
-            (Stage::Read(_) | Stage::Finish(_), Event::Expired) => fail(service, not_yet_applied()),
+            (Stage::Read(_) | Stage::Finish(_), Event::Expired) => not_yet_applied(service),
             (Stage::Pool, Event::Replied(reply, txid)) => done(reply, Some(txid)),
             _ => fail(service, internal("the request took an unforeseen turn")),
         };
@@ -452,9 +452,12 @@ fn internal(message: &str) -> Failure {
     Failure::new(500, "InternalError", message, "report this to the operator")
 }
 
-fn not_yet_applied() -> Failure {
+/// The only failure that is about what is committed: it says how far this node is.
+fn not_yet_applied(service: &Service) -> Step {
+    service.metrics.failures.count();
     let message = "this node has not applied as much of the ledger as was asked for";
-    Failure::new(503, "NotYetApplied", message, "ask again, or ask another node")
+    let failure = Failure::new(503, "NotYetApplied", message, "ask again, or ask another node");
+    done(failure.reply(), Some(service.snapshot().1))
 }
 
 fn answer_query(service: &Service, answer: QueryAnswer, txid: Option<TxId>) -> Step {
