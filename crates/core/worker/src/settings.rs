@@ -54,6 +54,9 @@ pub struct SettingsRefused {
     pub reason: String,
 }
 
+/// The version of both forms below.
+const FORMAT: u8 = 1;
+
 /// What names of the worker's own maps begin with, before a dot; no adapter has this name.
 pub const WORKER: &str = "worker";
 
@@ -76,6 +79,7 @@ impl AdapterSettings {
     pub fn refused(view: &impl Lookup, name: &str) -> Option<SettingsRefused> {
         let stored = view.get(SETTINGS.name(), name.as_bytes())?;
         let mut input = Decoder::new(stored.as_slice());
+        check_format(&mut input).ok()?;
         input.bytes(limits::VALUE_BYTES_MAX).ok()?;
         Seqno::decode(&mut input).ok()?;
         Option::decode(&mut input).ok()?
@@ -142,8 +146,14 @@ pub fn outcome(writes: &WriteSet, reply: Reply) -> Outcome {
     Outcome { write_set: Some(Bytes::from(writes.to_bytes())), claims: None, reply }
 }
 
+fn check_format(input: &mut Decoder<'_>) -> Result<(), DecodeError> {
+    let other = input.reading("settings of an adapter").error(DecodeReason::ValueNotAllowed);
+    if u8::decode(input)? == FORMAT { Ok(()) } else { Err(other) }
+}
+
 impl Encode for DecidedSettings {
     fn encode(&self, out: &mut Encoder) {
+        FORMAT.encode(out);
         self.adapter.encode(out);
         self.at.encode(out);
         out.bytes(&self.settings);
@@ -152,8 +162,9 @@ impl Encode for DecidedSettings {
 
 impl Decode for DecidedSettings {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        check_format(input)?;
         Ok(Self {
-            adapter: AdapterId::decode(input.reading("decided settings"))?,
+            adapter: AdapterId::decode(input)?,
             at: Seqno::decode(input)?,
             settings: Bytes::copy_from_slice(input.bytes(limits::VALUE_BYTES_MAX)?),
         })
@@ -162,6 +173,7 @@ impl Decode for DecidedSettings {
 
 impl Encode for AdapterSettings {
     fn encode(&self, out: &mut Encoder) {
+        FORMAT.encode(out);
         out.bytes(&self.in_force);
         self.decided_at.encode(out);
         self.refused.encode(out);
@@ -170,8 +182,9 @@ impl Encode for AdapterSettings {
 
 impl Decode for AdapterSettings {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        check_format(input)?;
         Ok(Self {
-            in_force: Bytes::copy_from_slice(input.reading("adapter settings").bytes(limits::VALUE_BYTES_MAX)?),
+            in_force: Bytes::copy_from_slice(input.bytes(limits::VALUE_BYTES_MAX)?),
             decided_at: Seqno::decode(input)?,
             refused: Option::decode(input)?,
         })
@@ -198,19 +211,22 @@ impl Decode for SettingsRefused {
 mod tests {
     use super::*;
 
-    #[test]
-    fn settings_read_back_as_written() {
-        let decided = DecidedSettings { adapter: AdapterId(2), at: Seqno(9), settings: Bytes::from_static(b"{}") };
-        assert_eq!(decided.to_bytes(), b"\x02\x09\0\0\0\0\0\0\0\x02\0\0\0{}");
-        assert_eq!(DecidedSettings::from_bytes(&decided.to_bytes()), Ok(decided));
-
-        let refused = Some(SettingsRefused { decided_at: Seqno(9), reason: "no".into() });
-        let stands = AdapterSettings { in_force: Bytes::from_static(b"{}"), decided_at: Seqno(1), refused };
-        let vector = b"\x02\0\0\0{}\x01\0\0\0\0\0\0\0\x01\x09\0\0\0\0\0\0\0\x02\0\0\0no";
-        assert_eq!(stands.to_bytes(), vector);
+    fn check<T: Encode + Decode + std::fmt::Debug + PartialEq>(value: T, vector: &[u8]) {
+        assert_eq!(value.to_bytes(), vector);
         for size in 0..vector.len() {
-            assert!(AdapterSettings::from_bytes(&vector[..size]).is_err());
+            assert!(T::from_bytes(&vector[..size]).is_err(), "{size} bytes");
         }
-        assert_eq!(AdapterSettings::from_bytes(vector), Ok(stands));
+        assert!(T::from_bytes(&[&[FORMAT + 1], &vector[1..]].concat()).is_err(), "a later form is not guessed at");
+        assert_eq!(T::from_bytes(vector), Ok(value));
+    }
+
+    #[test]
+    fn settings_are_written_as_their_vectors_and_read_back() {
+        let in_force = || Bytes::from_static(b"{}");
+        let decided = DecidedSettings { adapter: AdapterId(2), at: Seqno(9), settings: in_force() };
+        check(decided, b"\x01\x02\x09\0\0\0\0\0\0\0\x02\0\0\0{}");
+        let refused = Some(SettingsRefused { decided_at: Seqno(9), reason: "no".into() });
+        let stands = AdapterSettings { in_force: in_force(), decided_at: Seqno(1), refused };
+        check(stands, b"\x01\x02\0\0\0{}\x01\0\0\0\0\0\0\0\x01\x09\0\0\0\0\0\0\0\x02\0\0\0no");
     }
 }
