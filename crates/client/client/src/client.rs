@@ -1,7 +1,7 @@
 //! A client of a whole network: chooses a node, retries at another, reads its own writes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -52,14 +52,26 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Inner {
+    /// As the client began; the nodes may be others by now.
     network: Network,
     tls: Arc<rustls::ClientConfig>,
     options: ClientOptions,
-    pools: Vec<Mutex<Vec<Connection>>>,
+    known: RwLock<Arc<Known>>,
     preferred: AtomicUsize,
     mark: Mutex<Option<TxId>>,
     ids: Mutex<RequestIds>,
 }
+
+/// The nodes that a client knows, at least one.
+#[derive(Debug)]
+struct Known {
+    nodes: Vec<NodeEntry>,
+    /// The connections to each.
+    pools: Vec<Pool>,
+}
+
+/// Connections to one node.
+type Pool = Arc<Mutex<Vec<Connection>>>;
 
 impl Client {
     /// A client with the usual options. It connects when it is first used.
@@ -83,12 +95,12 @@ impl Client {
     }
 
     fn with_tls(network: Network, tls: Arc<rustls::ClientConfig>, options: ClientOptions) -> Self {
-        let pools = network.nodes.iter().map(|_| Mutex::default()).collect();
+        let (nodes, pools) = (network.nodes.clone(), network.nodes.iter().map(|_| Pool::default()).collect());
         let inner = Inner {
             network,
             tls,
             options,
-            pools,
+            known: RwLock::new(Arc::new(Known { nodes, pools })),
             preferred: AtomicUsize::new(0),
             mark: Mutex::default(),
             ids: Mutex::default(),
@@ -109,7 +121,8 @@ impl Client {
     pub fn governance(&self) -> Self {
         let inner = &*self.inner;
         let options = ClientOptions { purpose: Purpose::Governance, ..inner.options.clone() };
-        let governance = Self::with_tls(inner.network.clone(), Arc::clone(&inner.tls), options);
+        let network = Network { nodes: self.nodes(), ..inner.network.clone() };
+        let governance = Self::with_tls(network, Arc::clone(&inner.tls), options);
         if let Some(mark) = self.mark() {
             governance.raise_mark(mark);
         }
@@ -117,8 +130,30 @@ impl Client {
     }
 
     /// The nodes that this client knows.
-    pub fn nodes(&self) -> &[NodeEntry] {
-        &self.inner.network.nodes
+    pub fn nodes(&self) -> Vec<NodeEntry> {
+        self.known().nodes.clone()
+    }
+
+    /// From now on this client knows these nodes, if there are any, and no others. Connections to those that it knew already
+    /// go on, and so do requests under way: at nodes that it knows now, from the next attempt on.
+    pub fn learn(&self, nodes: Vec<NodeEntry>) {
+        let mut known = self.inner.known.write().unwrap_or_else(PoisonError::into_inner);
+        if nodes.is_empty() || nodes == known.nodes {
+            return;
+        }
+        let preferred = known.at(self.inner.preferred.load(Ordering::Relaxed)).id;
+        let same = |node: &NodeEntry| {
+            known.nodes.iter().position(|other| (other.id, other.address) == (node.id, node.address))
+        };
+        let pool = |node| same(node).map_or_else(Pool::default, |place| Arc::clone(&known.pools[place]));
+        let pools = nodes.iter().map(pool).collect();
+        let place = nodes.iter().position(|node| node.id == preferred).unwrap_or(0);
+        self.inner.preferred.store(place, Ordering::Relaxed);
+        *known = Arc::new(Known { nodes, pools });
+    }
+
+    fn known(&self) -> Arc<Known> {
+        Arc::clone(&self.inner.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The TLS settings, for links of one's own.
@@ -151,11 +186,12 @@ impl Client {
         let give_up_at = Instant::now() + self.inner.options.retry_for;
         let mut pause = PAUSE_FIRST;
         loop {
-            let place = self.inner.preferred.load(Ordering::Relaxed) % self.nodes().len();
+            let known = self.known();
+            let place = self.inner.preferred.load(Ordering::Relaxed) % known.nodes.len();
             if self.inner.options.reads_own_writes {
                 request.at_least = request.at_least.max(self.mark());
             }
-            let error = match self.ask(place, &request, give_up_at).await {
+            let error = match self.ask(&known, place, &request, give_up_at).await {
                 Ok(response) if !is_not_now(&response) => {
                     self.note(&response);
                     return Ok(response);
@@ -163,11 +199,11 @@ impl Client {
                 Ok(response) => LinkError::Busy(response.summary()),
                 Err(error) => error,
             };
-            self.turn_from(place);
+            self.turn_from(&known, place);
             let again_at = Instant::now() + pause;
             if again_at >= give_up_at {
                 let within = self.inner.options.retry_for;
-                return Err(ClientError::NoNodeAnswered { within, node: self.nodes()[place].id, source: error });
+                return Err(ClientError::NoNodeAnswered { within, node: known.nodes[place].id, source: error });
             }
             sleep_until(again_at).await;
             pause = (pause * 2).min(PAUSE_MAX);
@@ -177,13 +213,11 @@ impl Client {
     /// Sends a request to one node, once.
     ///
     /// # Errors
-    /// If that node does not answer in the time that one node has.
-    ///
-    /// # Panics
-    /// If `node` is not one of [`Client::nodes`].
+    /// If that node does not answer in the time that one node has, or is not one of [`Client::nodes`].
     pub async fn send_to(&self, node: NodeId, request: &Request) -> Result<Response, LinkError> {
-        let place = self.place(node).expect("callers take the node from `nodes`");
-        let response = self.ask(place, request, Instant::now() + self.inner.options.answer_within).await?;
+        let known = self.known();
+        let place = known.nodes.iter().position(|entry| entry.id == node).ok_or(LinkError::NotKnown { node })?;
+        let response = self.ask(&known, place, request, Instant::now() + self.inner.options.answer_within).await?;
         self.note(&response);
         Ok(response)
     }
@@ -237,8 +271,10 @@ impl Client {
 
     /// Finds the leader and sends to it from now on. `None` if no node says it leads.
     pub async fn prefer_leader(&self) -> Option<NodeId> {
-        for (place, node) in self.nodes().iter().enumerate() {
+        for node in self.nodes() {
             if self.status(node.id).await.is_ok_and(|status| status.is_leader()) {
+                // Its place may be another one by now.
+                let place = self.known().nodes.iter().position(|known| known.id == node.id)?;
                 self.inner.preferred.store(place, Ordering::Relaxed);
                 return Some(node.id);
             }
@@ -248,7 +284,7 @@ impl Client {
 
     /// The node that requests go to first, and that answered the last one.
     pub(crate) fn preferred(&self) -> NodeId {
-        self.nodes()[self.inner.preferred.load(Ordering::Relaxed) % self.nodes().len()].id
+        self.known().at(self.inner.preferred.load(Ordering::Relaxed)).id
     }
 
     /// The service's certificate that this client pins.
@@ -256,30 +292,32 @@ impl Client {
         &self.inner.network.service
     }
 
-    fn place(&self, node: NodeId) -> Option<usize> {
-        self.nodes().iter().position(|entry| entry.id == node)
-    }
-
-    async fn ask(&self, place: usize, request: &Request, give_up_at: Instant) -> Result<Response, LinkError> {
+    async fn ask(
+        &self,
+        known: &Known,
+        place: usize,
+        request: &Request,
+        give_up_at: Instant,
+    ) -> Result<Response, LinkError> {
         let until = give_up_at.min(Instant::now() + self.inner.options.answer_within);
         let answer = timeout_at(until, async {
-            let connection = self.connection(place).await?;
+            let connection = self.connection(known, place).await?;
             connection.send(request.clone()).await
         });
         match answer.await {
             Ok(answer) => answer,
             Err(_) => {
                 // What is behind an answer that does not come is stuck too: begin anew.
-                lock(&self.inner.pools[place]).clear();
+                lock(&known.pools[place]).clear();
                 Err(LinkError::TimedOut)
             }
         }
     }
 
     /// The least busy connection to a node; a new one while there are fewer than wanted and none is idle.
-    async fn connection(&self, place: usize) -> Result<Connection, LinkError> {
+    async fn connection(&self, known: &Known, place: usize) -> Result<Connection, LinkError> {
         {
-            let mut pool = lock(&self.inner.pools[place]);
+            let mut pool = lock(&known.pools[place]);
             pool.retain(Connection::is_open);
             let best = pool.iter().min_by_key(|connection| connection.load());
             if let Some(best) = best.filter(|best| best.load() == 0 || pool.len() >= self.inner.options.connections) {
@@ -287,8 +325,8 @@ impl Client {
             }
         }
         let fresh =
-            Connection::open_for(self.inner.options.purpose, self.nodes()[place].address, &self.inner.tls).await?;
-        let mut pool = lock(&self.inner.pools[place]);
+            Connection::open_for(self.inner.options.purpose, known.nodes[place].address, &self.inner.tls).await?;
+        let mut pool = lock(&known.pools[place]);
         if pool.len() < self.inner.options.connections {
             pool.push(fresh.clone());
         }
@@ -302,9 +340,16 @@ impl Client {
     }
 
     /// Asks the next node from now on, unless somebody else turned already.
-    fn turn_from(&self, place: usize) {
-        let next = (place + 1) % self.nodes().len();
+    fn turn_from(&self, known: &Known, place: usize) {
+        let next = (place + 1) % known.nodes.len();
         let _ = self.inner.preferred.compare_exchange(place, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+impl Known {
+    /// The node at this place, counted round and round.
+    fn at(&self, place: usize) -> &NodeEntry {
+        &self.nodes[place % self.nodes.len()]
     }
 }
 

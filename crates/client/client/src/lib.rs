@@ -27,6 +27,7 @@
 mod client;
 mod connection;
 mod error;
+mod follow;
 pub mod governance;
 mod identity;
 mod link;

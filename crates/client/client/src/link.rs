@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use rustls_pki_types::ServerName;
-use synod_types::GOVERNANCE_NAME;
+use synod_types::{GOVERNANCE_NAME, NodeId};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -44,6 +44,12 @@ pub enum LinkError {
     /// No answer came in time.
     #[error("no answer came in time")]
     TimedOut,
+    /// The client does not know the node, or not any more.
+    #[error("the network file does not list node {node}")]
+    NotKnown {
+        /// Which one.
+        node: NodeId,
+    },
     /// The node answered that it cannot do the request now.
     #[error("the node answered: {0}")]
     Busy(String),

@@ -52,22 +52,42 @@ impl Network {
     /// # Errors
     /// If the file, or one that it names, cannot be read or is not valid.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ClientError> {
-        let path = path.as_ref();
-        let path = if path.is_dir() { path.join(NETWORK_FILE) } else { path.to_path_buf() };
-        let refused = |reason: String| ClientError::FileNotValid { what: "network file", path: path.clone(), reason };
-        let text = read("network file", &path)?;
-        let file: NetworkFile = serde_json::from_slice(&text).map_err(|error| refused(error.to_string()))?;
-        if file.nodes.is_empty() {
-            return Err(ClientError::NoNodes);
-        }
-        let base = path.parent().unwrap_or(Path::new("."));
-        let nodes = file.nodes.into_iter().map(|node| node.resolve(base)).collect::<Result<_, _>>().map_err(refused)?;
+        let (file, base) = read_file(path.as_ref())?;
+        let NetworkFile { service_certificate, identity, nodes } = file;
         Ok(Self {
-            service: read_certificates("service certificate", &base.join(file.service_certificate))?.swap_remove(0),
-            identity: Identity::load(&base.join(file.identity.certificate), &base.join(file.identity.key))?,
-            nodes,
+            service: read_certificates("service certificate", &base.join(service_certificate))?.swap_remove(0),
+            identity: Identity::load(&base.join(identity.certificate), &base.join(identity.key))?,
+            nodes: resolve(nodes, path.as_ref(), &base)?,
         })
     }
+
+    /// Reads only which nodes the network file at `path` lists; see [`crate::Client::learn`].
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not valid or lists no node.
+    pub fn load_nodes(path: impl AsRef<Path>) -> Result<Vec<NodeEntry>, ClientError> {
+        let (file, base) = read_file(path.as_ref())?;
+        resolve(file.nodes, path.as_ref(), &base)
+    }
+}
+
+/// The network file at `path`, or in the directory at `path`, and the directory to which its paths are relative.
+fn read_file(path: &Path) -> Result<(NetworkFile, PathBuf), ClientError> {
+    let path = if path.is_dir() { path.join(NETWORK_FILE) } else { path.to_path_buf() };
+    let text = read("network file", &path)?;
+    let file: NetworkFile = serde_json::from_slice(&text).map_err(|error| not_valid(&path, error.to_string()))?;
+    if file.nodes.is_empty() {
+        return Err(ClientError::NoNodes);
+    }
+    Ok((file, path.parent().unwrap_or(Path::new(".")).to_path_buf()))
+}
+
+fn resolve(nodes: Vec<NodeLine>, path: &Path, base: &Path) -> Result<Vec<NodeEntry>, ClientError> {
+    nodes.into_iter().map(|node| node.resolve(base)).collect::<Result<_, _>>().map_err(|reason| not_valid(path, reason))
+}
+
+fn not_valid(path: &Path, reason: String) -> ClientError {
+    ClientError::FileNotValid { what: "network file", path: path.to_path_buf(), reason }
 }
 
 /// The network file as it is written.

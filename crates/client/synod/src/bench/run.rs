@@ -84,7 +84,7 @@ pub async fn run<W: Workload + 'static>(client: &Client, plan: Plan<'_>, workloa
     let prober = Prober::new(client.clone(), Rc::clone(&tally)).await;
     let (lanes, leader) = (workloads.len(), home(client, &plan).await?);
     let depth = usize::try_from(plan.load.depth.unwrap_or(plan.depth)).expect("the command line caps it");
-    let before = Usage::now(client.nodes());
+    let before = Usage::now(&client.nodes());
     let start = Instant::now();
     let shared = Rc::new(Shared {
         client: client.clone(),
@@ -102,7 +102,7 @@ pub async fn run<W: Workload + 'static>(client: &Client, plan: Plan<'_>, workloa
     let live = plan.load.live.then(|| tokio::task::spawn_local(live::show(Rc::clone(&tally), start)));
     let workloads = at_work.join_all().await;
     live.inspect(tokio::task::JoinHandle::abort);
-    let cpu = Usage::now(client.nodes()).since(&before);
+    let cpu = Usage::now(&client.nodes()).since(&before);
     let seconds = tally.borrow().last_answer.saturating_duration_since(start).as_secs_f64();
     prober.finish().await;
     Ok(Run { workloads, tally, seconds, cpu })

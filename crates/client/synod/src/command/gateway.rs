@@ -19,6 +19,7 @@ pub async fn gateway(args: GatewayArgs, json: bool) -> Result<(), Failure> {
         Some(origin) => Origins::One(origin),
     };
     let gateway = Gateway::bind(args.rpc_port, Network::load(&args.network.network)?, origins).await?;
+    let gateway = gateway.following(args.network.network);
     let url = gateway.url()?;
     if json {
         output::json(&json!({"url": url}))?;

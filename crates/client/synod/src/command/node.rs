@@ -92,8 +92,8 @@ pub async fn status(args: NetworkArgs, json: bool) -> Result<ExitCode, Failure> 
 
 /// Asks every node how it is, all at once.
 pub async fn ask(client: &Client) -> Nodes {
-    let asked = client.nodes().iter().map(|entry| {
-        let (client, entry) = (client.clone(), entry.clone());
+    let asked = client.nodes().into_iter().map(|entry| {
+        let client = client.clone();
         tokio::spawn(async move {
             let status = client.status(entry.id).await.ok();
             NodeLine::new(&entry, status)

@@ -17,6 +17,7 @@ mod turn;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Gateway {
     listener: TcpListener,
     client: Client,
     origins: Origins,
+    /// Where it hears of nodes that joined, if anywhere.
+    network_file: Option<PathBuf>,
 }
 
 /// Which web pages a browser lets talk to the gateway. Programs that are not browsers are not concerned.
@@ -55,7 +58,13 @@ impl Gateway {
         let options = ClientOptions { connections: UPSTREAM_CONNECTIONS, ..ClientOptions::default() };
         let client = Client::with_options(network, options)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| port_taken(port, error))?;
-        Ok(Self { listener, client, origins })
+        Ok(Self { listener, client, origins, network_file: None })
+    }
+
+    /// Keeps to the nodes that the network file at `path` lists from time to time.
+    #[must_use]
+    pub fn following(self, path: PathBuf) -> Self {
+        Self { network_file: Some(path), ..self }
     }
 
     /// Where tools connect.
@@ -70,7 +79,14 @@ impl Gateway {
     /// Serves until the task is dropped.
     pub async fn serve(self) {
         let door = Arc::new(Door::new(self.client, self.origins));
-        tokio::join!(server::serve(self.listener, Arc::clone(&door)), follow_the_leader(&door));
+        let follow_the_file = async {
+            if let Some(path) = self.network_file {
+                door.client
+                    .follow(&path, |error| eprintln!("warning: {error}; the nodes stay those known so far"))
+                    .await;
+            }
+        };
+        tokio::join!(server::serve(self.listener, Arc::clone(&door)), follow_the_leader(&door), follow_the_file);
     }
 }
 

@@ -187,3 +187,37 @@ async fn a_taken_port_is_named_with_what_to_do() {
     assert!(refused.contains(&format!("port {port} of 127.0.0.1 is taken")), "{refused}");
     assert!(refused.contains("hint: choose another, as in --rpc-port"), "{refused}");
 }
+
+/// The first node answers nothing, and the request is under way when the file lists another one.
+#[tokio::test]
+async fn a_node_that_the_network_file_lists_later_is_asked_without_a_restart() {
+    let world = World::new();
+    let lost = Server::start(&world, |_| Deed::Close).await;
+    let joined = Server::start(&world, accept()).await;
+    let (dir, network) = (tempfile::tempdir().unwrap(), world.network(&[&lost]));
+    let file = dir.path().join("network.json");
+    let line = |node: &Server, id: u64| json!({"id": id, "url": format!("https://{}", world.network(&[node]).nodes[0].address)});
+    let list = |nodes: &[Value]| {
+        let identity = json!({"certificate": "unread", "key": "unread"});
+        let text = json!({"service_certificate": "unread", "identity": identity, "nodes": nodes}).to_string();
+        // As a whole, since somebody reads it.
+        std::fs::write(dir.path().join("new"), text).unwrap();
+        std::fs::rename(dir.path().join("new"), &file).unwrap();
+    };
+    list(&[line(&lost, 1)]);
+    let gateway = Gateway::bind(0, network, Origins::Any).await.unwrap().following(file.clone());
+    let address: SocketAddr = gateway.url().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
+    tokio::spawn(gateway.serve());
+    let asked = tokio::spawn(async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        ask(&mut stream, "POST", "", &transaction(1)).await.status
+    });
+    while lost.seen().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // What is no network file changes nothing.
+    std::fs::write(&file, "").unwrap();
+    list(&[line(&lost, 1), line(&joined, 4)]);
+    assert_eq!(asked.await.unwrap(), 200);
+    assert_eq!(joined.seen().len(), 1);
+}

@@ -44,7 +44,7 @@ pub async fn sandbox(args: SandboxArgs, json: bool) -> Result<ExitCode, Failure>
     let nodes = prepare(&dir, &args)?;
     let network = Network::load(dir.path())?;
     let port = args.rpc_port.unwrap_or(if args.exec.is_some() { 0 } else { DEFAULT_RPC_PORT });
-    let gateway = Gateway::bind(port, network.clone(), Origins::Any).await?;
+    let gateway = Gateway::bind(port, network.clone(), Origins::Any).await?.following(path.clone());
     let rpc_url = gateway.url()?;
 
     let supervisor = Supervisor::start(nodes);
