@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use synod_e2e::{Finished, Sandbox, decide, join_node, npm_tools, status, wait_until};
+use synod_e2e::{Finished, Sandbox, Stopped, decide, join_node, npm_tools, run, status, wait_until};
 
 const MESSAGE: &str = "planted-message-7f3a9c51d2";
 const NAME: &str = "planted-actor-5e1d0b77";
@@ -37,18 +37,16 @@ fn a_planted_message_storage_word_and_actor_name_are_nowhere_the_host_sees() {
         assert!(contains(&crossed, b"> record ") && contains(&crossed, b"< received "), "the recording is not empty");
         assert!(files.iter().any(|file| file.extension().is_some_and(|ending| ending == "chunk")), "{files:?}");
         for file in &files {
-            let bytes = fs::read(file).expect("a node's file is readable");
+            let held = Haystack::read(file);
             for (what, marker) in &markers {
-                for (form, needle) in forms(marker) {
-                    assert!(!contains(&bytes, &needle), "{} holds {what} as {form}", file.display());
-                }
+                assert_eq!(held.form_of(marker), None, "{} holds {what}", file.display());
             }
         }
     }
 }
 
 /// Plants an actor's name, a node's address and a proposal's note by governance, then searches as above. Only a network
-/// whose genesis block says that governance is public shows them, and its ledger alone.
+/// whose genesis block says that governance is public shows them, and its ledger alone: there an audit needs no key.
 #[test]
 fn what_members_decide_is_nowhere_the_host_sees_unless_the_network_is_public() {
     for admin in ["sealed", "public"] {
@@ -56,6 +54,8 @@ fn what_members_decide_is_nowhere_the_host_sees_unless_the_network_is_public() {
         let (joining, proposal) = join_node(&sandbox, 4, ADDRESS);
         let actor = sandbox.dir.join(NAME).display().to_string();
         sandbox.synod(&["identity", "new", "--name", NAME, "--out", &actor]).succeeded();
+        let found = Haystack::read(Path::new(&format!("{actor}.crt"))).form_of(NAME.as_bytes());
+        assert_eq!(found, Some("base64"), "a certificate left in PEM would be found");
         let added = fs::read_to_string(&proposal).expect("join printed a proposal");
         let action = "[[action]]\naction = 'add_participant'";
         let added = format!("{added}\n{action}\nname = '{NAME}'\ncertificate_file = '{NAME}.crt'\n");
@@ -75,13 +75,12 @@ fn what_members_decide_is_nowhere_the_host_sees_unless_the_network_is_public() {
         let stopped = sandbox.stop();
         for dir in stopped.nodes.iter().map(|node| &node.dir).chain([&joining]) {
             for file in files_below(dir) {
-                let bytes = fs::read(&file).expect("a node's file is readable");
+                let held = Haystack::read(&file);
                 // The recording shows what goes into the ledger, too, but nothing of what clients and nodes say.
                 let is_ledger = dir != &joining && file.extension().is_some_and(|ending| ending == "chunk");
                 let is_recording = file.ends_with("boundary");
                 for marker in [NAME, ADDRESS, NOTE].map(str::as_bytes) {
-                    let found = forms(marker).into_iter().find(|(_, needle)| contains(&bytes, needle));
-                    let found = found.map(|(form, _)| form);
+                    let found = held.form_of(marker);
                     let text = String::from_utf8_lossy(marker);
                     match (admin, is_ledger, is_recording) {
                         ("public", true, _) => assert_eq!(found, Some("plain bytes"), "{} {text}", file.display()),
@@ -91,6 +90,32 @@ fn what_members_decide_is_nowhere_the_host_sees_unless_the_network_is_public() {
                 }
             }
         }
+        audit(admin, &stopped);
+    }
+}
+
+/// Whoever has the files of a public network audits them; of a sealed one, who has the key.
+fn audit(admin: &str, stopped: &Stopped) {
+    let (node, key) = (&stopped.nodes[0].dir, stopped.dir.join("auditor/admin.key"));
+    let [node, key] = [node, &key].map(|path| path.to_str().expect("paths of tests are text"));
+    let keyless = ["ledger", "audit", node];
+    let with_key = [&keyless[..], &["--key", key]].concat();
+    let says_all = |audited: Finished| {
+        let audited = audited.succeeded();
+        for marker in [NAME, ADDRESS, NOTE] {
+            assert!(audited.stdout.contains(marker), "{admin}: {marker} is not in\n{}", audited.stdout);
+        }
+    };
+    for form in [&[][..], &["--json"]] {
+        match run([&keyless, form].concat()) {
+            audited if admin == "public" => says_all(audited),
+            Finished { status, stdout, stderr } => {
+                assert_eq!((status, stdout.as_str()), (1, ""), "{stderr}");
+                assert!(stderr.contains("hint: name the auditor's key of this network with --key"), "{stderr}");
+                assert!([NAME, ADDRESS, NOTE].iter().all(|marker| !stderr.contains(marker)), "{stderr}");
+            }
+        }
+        says_all(run([&with_key, form].concat()));
     }
 }
 
@@ -122,16 +147,57 @@ fn actor_names(dir: &Path) -> Vec<String> {
     names.map(|file| file.file_stem().expect("a file has a name").to_string_lossy().into_owned()).collect()
 }
 
-/// What a marker may look like on a disk.
+/// A file's bytes, and the same without the ends of lines: PEM breaks its lines anywhere.
+struct Haystack {
+    bytes: Vec<u8>,
+    joined: Vec<u8>,
+}
+
+impl Haystack {
+    fn read(file: &Path) -> Self {
+        let bytes = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let joined = bytes.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect();
+        Self { bytes, joined }
+    }
+
+    /// The form in which a marker is there, if it is.
+    fn form_of(&self, marker: &[u8]) -> Option<&'static str> {
+        let form = forms(marker).into_iter().find(|(_, needle)| contains(&self.bytes, needle));
+        let is_base64 = || base64_forms(marker).iter().any(|needle| contains(&self.joined, needle));
+        form.map(|(form, _)| form).or_else(|| is_base64().then_some("base64"))
+    }
+}
+
+/// What a marker may look like on a disk, besides base64.
 fn forms(marker: &[u8]) -> [(&'static str, Vec<u8>); 4] {
     let lower = hex(marker);
-    // Base64 of the middle, at each of the three alignments, shares this core; one alignment is enough for a probe.
     [
         ("plain bytes", marker.to_vec()),
         ("hexadecimal digits", lower.clone().into_bytes()),
         ("upper-case hexadecimal digits", lower.to_uppercase().into_bytes()),
         ("bytes in reverse order", marker.iter().rev().copied().collect()),
     ]
+}
+
+/// What base64 (RFC 4648, section 4) makes of a marker that begins at the first, second or third byte of a group: those
+/// characters that depend on no neighbour.
+fn base64_forms(marker: &[u8]) -> [Vec<u8>; 3] {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    [0, 1, 2].map(|place| {
+        let bytes = [&[0; 2][..place], marker].concat();
+        let bit = |at: usize| usize::from(bytes[at / 8] >> (7 - at % 8) & 1);
+        let whole = (8 * place).div_ceil(6)..8 * bytes.len() / 6;
+        whole.map(|at| ALPHABET[(6 * at..6 * at + 6).fold(0, |value, at| 2 * value + bit(at))]).collect()
+    })
+}
+
+/// The three texts hold the marker at each of the three places.
+#[test]
+fn base64_is_recognised_wherever_a_marker_begins() {
+    for (place, encoded) in ["Zm9vYmFy", "eGZvb2Jhcnk=", "eHhmb29iYXJ5"].into_iter().enumerate() {
+        let needle = &base64_forms(b"foobar")[place];
+        assert!(needle.len() >= 7 && contains(encoded.as_bytes(), needle), "{}", String::from_utf8_lossy(needle));
+    }
 }
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {
