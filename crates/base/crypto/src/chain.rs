@@ -246,7 +246,11 @@ pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainRefused> {
     }
 }
 
-fn check_dates(certificate: &X509Certificate<'_>, at: Time, whose: &'static str) -> Result<(), ChainRefused> {
+pub(crate) fn check_dates(
+    certificate: &X509Certificate<'_>,
+    at: Time,
+    whose: &'static str,
+) -> Result<(), ChainRefused> {
     if seconds(certificate.validity().not_before.timestamp()) > at.seconds() {
         return Err(ChainRefused::NotValidYet { whose });
     }
@@ -288,7 +292,7 @@ fn check_client_usage(leaf: &X509Certificate<'_>) -> Result<(), ChainRefused> {
     }
 }
 
-fn check_is_authority(actor: &X509Certificate<'_>) -> Result<(), ChainRefused> {
+pub(crate) fn check_is_authority(actor: &X509Certificate<'_>) -> Result<(), ChainRefused> {
     let is_ca = basic_constraints(actor)?.is_some_and(|constraints| constraints.ca);
     let may_issue = key_usage(actor)?.is_none_or(|usage| usage.key_cert_sign());
     if !is_ca || !may_issue {

@@ -10,9 +10,9 @@
 //! Earlier keys endorse the key in force itself, so that a path has one intermediate certificate however often the key was
 //! changed, and each endorses the one that followed it, for verifiers that go from one certificate to the next and never
 //! back, such as OpenSSL. An endorsement is a CA certificate whose subject and issuer have the same name: one that RFC
-//! 5280 calls self-issued and knows for just this purpose (section 3.2). It does not count against a path length (section
-//! 4.2.1.9), so that the service's certificates, which allow no CA below them, need not change. Verifiers that count it
-//! all the same, such as webpki, find the paths with one intermediate, and waste no time on longer ones.
+//! 5280 calls self-issued and knows for just this purpose (section 3.2). An endorsement allows no CA below it: a verifier
+//! need not count it itself then (section 4.2.1.9), but those that do, such as webpki and Go's, find the paths with one
+//! intermediate, and waste no time on longer ones. The service's own certificate, which is pinned, sets no limit.
 
 use core::net::IpAddr;
 
@@ -20,9 +20,11 @@ use synod_types::{GOVERNANCE_NAME, NodeId, Time};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
 
 use crate::any_key::verify_x509;
 use crate::certificate::Certificate;
+use crate::chain::{ChainRefused, check_dates, check_is_authority, parse};
 use crate::sign::ServiceKey;
 use crate::verify::VerifyingKey;
 use crate::x509::{NameRefused, SERVICE_NAME, Validity, authority, node_certificate, signed};
@@ -31,6 +33,28 @@ use crate::x509::{NameRefused, SERVICE_NAME, Validity, authority, node_certifica
 pub fn endorsement(by: &ServiceKey, key: &VerifyingKey, validity: Validity) -> Certificate {
     let issuer = authority(SERVICE_NAME, validity);
     signed(&issuer, key, &issuer, by)
+}
+
+/// Checks that the certificate is such as the service makes at `at` for a key of its own: a CA under the service's name, and
+/// no node's. Who signed it is not looked at.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_service(certificate: &Certificate, at: Time) -> Result<(), ChainRefused> {
+    let parsed = parse(certificate.der())?;
+    check_dates(&parsed, at, "the service's")?;
+    check_is_authority(&parsed)?;
+    let is_service = |name: &X509Name<'_>| {
+        let mut parts = name.iter_attributes();
+        let common = name.iter_common_name().next().and_then(|name| name.as_str().ok());
+        common == Some(SERVICE_NAME) && parts.nth(1).is_none()
+    };
+    let alternative = parsed.subject_alternative_name();
+    let names_another = !matches!(alternative, Ok(None));
+    if !is_service(parsed.subject()) || !is_service(parsed.issuer()) || names_another {
+        return Err(ChainRefused::OtherAuthority);
+    }
+    Ok(())
 }
 
 /// Whether the holder of `by` signed the certificate. Dates are not looked at, nor what the certificate may be used for.
@@ -85,13 +109,12 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{BasicConstraints, IsCa};
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyUsagePurpose, SanType};
     use rustls_pki_types::CertificateDer;
 
     use super::*;
-    use crate::chain::ChainRefused;
     use crate::sign::NodeKey;
-    use crate::slot::{SlotRefused, endorsed_slot};
+    use crate::slot::{SlotRefused, endorsed_slot, slot_of};
     use crate::x509::service_certificate;
 
     const NOW: Time = Time(1_700_000_000_000_000);
@@ -113,10 +136,15 @@ mod tests {
         assert_eq!(before.common_name(), after.common_name());
         assert!(is_endorsed(&before, old.verifying_key()) && !is_endorsed(&after, old.verifying_key()));
         assert!(is_endorsed(&after, new.verifying_key()));
-        let serial = |certificate: &Certificate| {
-            X509Certificate::from_der(certificate.der()).unwrap().1.tbs_certificate.raw_serial().to_vec()
+        let rest = |certificate: &Certificate| {
+            let (_, parsed) = X509Certificate::from_der(certificate.der()).unwrap();
+            let usage = parsed.key_usage().unwrap().map(|usage| usage.value.flags);
+            let extended =
+                parsed.extended_key_usage().unwrap().map(|usage| (usage.value.client_auth, usage.value.server_auth));
+            (usage, extended, parsed.is_ca(), slot_of(certificate.der()))
         };
-        assert_ne!(serial(&before), serial(&after), "an issuer's name and a serial number tell one certificate");
+        assert_eq!(rest(&before), rest(&after));
+        assert_eq!(rest(&after).3, Ok(NodeId(4)));
     }
 
     /// As a verifier of paths sees it: whoever knows an earlier key only needs the endorsement, and no other does.
@@ -174,6 +202,75 @@ mod tests {
             [made(SERVICE_NAME, &key(3), SERVICE_NAME, &service), made(SERVICE_NAME, &last, SERVICE_NAME, &key(3))];
         assert_eq!(shown(&below), Err(SlotRefused::NotIssued(ChainRefused::Signature)));
         assert_eq!(shown(&[made(SERVICE_NAME, &last, SERVICE_NAME, &service)]), Ok(NodeId(4)));
+    }
+
+    /// Go's rule (crypto/x509, `isValid`): every CA of a path, the pinned one too, may limit how many others stand between
+    /// it and the leaf, and one that issued to its own name counts.
+    #[test]
+    fn a_verifier_that_counts_every_certificate_of_a_path_accepts_it_from_any_pin() {
+        let (first, last) = (ServiceKey::from_seed(&[1; 32]), ServiceKey::from_seed(&[2; 32]));
+        let validity = Validity::days(NOW, 10);
+        let pins = [&first, &last].map(|key| service_certificate(key, validity));
+        let between = endorsement(&first, last.verifying_key(), validity);
+        let leaf = node(&last);
+        let allows = |path: &[&Certificate]| {
+            path.iter().enumerate().skip(1).all(|(place, ca)| {
+                let (_, ca) = X509Certificate::from_der(ca.der()).unwrap();
+                let constraints = ca.basic_constraints().unwrap().unwrap().value;
+                constraints.ca && constraints.path_len_constraint.is_none_or(|most| place as u32 - 1 <= most)
+            })
+        };
+        assert!(allows(&[&leaf, &pins[1]]) && allows(&[&leaf, &between, &pins[0]]));
+        assert!(!allows(&[&leaf, &between, &between, &pins[0]]), "an endorsement endorses no further");
+    }
+
+    #[test]
+    fn what_the_service_makes_for_a_key_of_its_own_is_told_from_all_else_that_it_signs() {
+        let (old, new) = (ServiceKey::from_seed(&[1; 32]), ServiceKey::from_seed(&[2; 32]));
+        let validity = Validity::days(NOW, 10);
+        let endorsed = endorsement(&old, new.verifying_key(), validity);
+        for good in [&endorsed, &service_certificate(&new, validity)] {
+            assert_eq!(check_service(good, NOW), Ok(()));
+        }
+        // Its key is a node's, and the old key signed it.
+        let slot = node(&old);
+        assert!(is_endorsed(&slot, old.verifying_key()));
+        assert_eq!(check_service(&slot, NOW), Err(ChainRefused::OtherAuthority));
+        let late = NOW.after(std::time::Duration::from_secs(11 * 86_400));
+        assert_eq!(check_service(&endorsed, late), Err(ChainRefused::Expired { whose: "the service's" }));
+        let early = Time(NOW.0 - 86_400_000_000);
+        assert_eq!(check_service(&endorsed, early), Err(ChainRefused::NotValidYet { whose: "the service's" }));
+        let made = |change: &dyn Fn(&mut CertificateParams)| {
+            let mut params = authority(SERVICE_NAME, validity);
+            change(&mut params);
+            signed(&params, new.verifying_key(), &authority(SERVICE_NAME, validity), &old)
+        };
+        assert_eq!(check_service(&made(&|_| ()), NOW), Ok(()));
+        for other in [
+            made(&|params| params.is_ca = IsCa::ExplicitNoCa),
+            made(&|params| params.is_ca = IsCa::NoCa),
+            made(&|params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]),
+            made(&|params| params.distinguished_name.push(DnType::CommonName, "Synod node 4")),
+            made(&|params| params.distinguished_name.push(DnType::OrganizationName, "another")),
+            made(&|params| params.subject_alt_names = vec![SanType::URI("urn:synod:node:4".try_into().unwrap())]),
+            signed(&authority(SERVICE_NAME, validity), new.verifying_key(), &authority("another", validity), &old),
+        ] {
+            assert_eq!(check_service(&other, NOW), Err(ChainRefused::OtherAuthority), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn an_issuers_name_and_a_serial_number_tell_one_certificate() {
+        let (old, new) = (ServiceKey::from_seed(&[1; 32]), ServiceKey::from_seed(&[2; 32]));
+        let serial = |certificate: &Certificate| {
+            X509Certificate::from_der(certificate.der()).unwrap().1.tbs_certificate.raw_serial().to_vec()
+        };
+        // Two nodes make the one, or one node at two starts, and a node's own is issued by two keys.
+        let made = || endorsement(&old, new.verifying_key(), Validity::days(NOW, 10));
+        let issued = [&old, &new].map(|by| reissued(by, NodeId(4), &node(&old)).unwrap());
+        let serials = [made(), made(), issued[0].clone(), issued[1].clone(), node(&old)].map(|one| serial(&one));
+        assert!(serials.iter().all(|one| one.len() <= 20 && one[0] < 0x80), "positive, and of at most 20 bytes");
+        assert_eq!(std::collections::BTreeSet::from(serials).len(), 5);
     }
 
     #[test]

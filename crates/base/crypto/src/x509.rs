@@ -12,7 +12,7 @@ use rcgen::{
 use synod_types::{GOVERNANCE_NAME, NodeId, Time};
 
 use crate::certificate::Certificate;
-use crate::digest::sha256;
+use crate::secret::random_bytes;
 use crate::sign::{ActorKey, Purpose, ServiceKey, SigningKey};
 use crate::slot::slot_name;
 use crate::verify::VerifyingKey;
@@ -35,8 +35,13 @@ impl Validity {
 }
 
 /// The certificate of the service: a CA, signed by itself.
+///
+/// It says nothing of how long a path below it may be: one leads over an endorsement after the service took another key,
+/// and some verifiers, such as Go's, count that against a limit of the pinned certificate. See [`crate::rotated`].
 pub fn service_certificate(key: &ServiceKey, validity: Validity) -> Certificate {
-    self_signed(&authority(SERVICE_NAME, validity), key)
+    let mut params = authority(SERVICE_NAME, validity);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    self_signed(&params, key)
 }
 
 /// The certificate of a node, signed by the service; it names the slot as [`crate::slot`] reads it. `names` are the
@@ -126,17 +131,17 @@ pub(crate) fn signed<P: Purpose>(
     issuer: &SigningKey<P>,
 ) -> Certificate {
     let mut params = params.clone();
-    params.serial_number = Some(serial(issuer.verifying_key(), key));
+    params.serial_number = Some(serial());
     let issuer = Issuer::from_params(issuer_params, Signer(issuer));
     own(params.signed_by(&Subject(key), &issuer).expect("parameters of ours make a certificate"))
 }
 
-/// Another for each issuer's key, since the service's keys issue under one name; positive, and at most 20 bytes (RFC
-/// 5280, section 4.1.2.2).
-fn serial(issuer: &VerifyingKey, key: &VerifyingKey) -> SerialNumber {
-    let mut digits = sha256(&[issuer.point(), key.point()]).0;
+/// Another for each certificate, since every node issues under the service's one name; positive, and at most 20 bytes
+/// (RFC 5280, section 4.1.2.2).
+fn serial() -> SerialNumber {
+    let mut digits: [u8; 20] = random_bytes();
     digits[0] = digits[0] & 0x7f | 0x40;
-    SerialNumber::from_slice(&digits[..20])
+    SerialNumber::from_slice(&digits)
 }
 
 fn own(made: rcgen::Certificate) -> Certificate {
