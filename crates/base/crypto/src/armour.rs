@@ -12,3 +12,9 @@ pub fn decode(tag: &str, text: &str) -> Option<Vec<u8>> {
     let parsed = pem::parse(text).ok()?;
     (parsed.tag() == tag).then(|| parsed.into_contents())
 }
+
+/// The bytes of the first PEM block of `text` under `tag`, whatever else the text holds; `None` if there is none.
+pub fn find(tag: &str, text: &str) -> Option<Vec<u8>> {
+    let parsed = pem::parse_many(text).ok()?;
+    parsed.into_iter().find(|block| block.tag() == tag).map(Pem::into_contents)
+}

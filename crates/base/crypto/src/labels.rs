@@ -23,3 +23,5 @@ pub const SIGNING_SEED: &str = "synod signing seed v1";
 
 /// Precedes the digest of a block header that a node signs.
 pub const SIGN_HEADER: &str = "synod block header v1";
+/// Precedes the history of the service's keys, which the one in force signs.
+pub const SIGN_SERVICE_HISTORY: &str = "synod service history v1";

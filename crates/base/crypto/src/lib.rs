@@ -8,7 +8,7 @@
 //! inputs agree on every digest.
 
 mod any_key;
-mod armour;
+pub mod armour;
 mod cbor;
 mod certificate;
 pub mod chain;

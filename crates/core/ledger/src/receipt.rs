@@ -197,6 +197,12 @@ pub enum ReceiptRefused {
     /// It was signed by another service.
     #[error("receipt is of another service than the one expected")]
     OtherService,
+    /// It was signed with a key that the service had before or after the receipt's transaction only.
+    #[error("receipt of {txid} is signed with a key that was not the service's at that transaction")]
+    KeyNotInForce {
+        /// The transaction.
+        txid: TxId,
+    },
     /// What it says was not signed by the service.
     #[error("signature does not fit what the receipt says")]
     SignatureInvalid,

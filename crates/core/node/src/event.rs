@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use synod_crypto::VerifyingKey;
 use synod_kv::State;
 use synod_ledger::ServiceIdentity;
 use synod_types::boundary::{Append, LedgerRange, LogRecord, Restart, Ticket};
@@ -178,6 +179,24 @@ pub enum Serving {
     NoMore,
 }
 
+/// An identity that the service has taken.
+#[derive(Clone, Debug)]
+pub struct NewService {
+    /// The identity. It signs from the next transaction on.
+    pub identity: Arc<ServiceIdentity>,
+    /// The transaction in which members decided so, which the identity before it has signed.
+    pub decided: TxId,
+    /// The time of its block.
+    pub time: Time,
+}
+
+impl NewService {
+    /// The public key.
+    pub fn verifying_key(&self) -> &VerifyingKey {
+        self.identity.verifying_key()
+    }
+}
+
 /// What became of a transaction id. `Committed` and `Invalid` are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TxStatus {
@@ -244,7 +263,7 @@ pub enum Action {
     },
     /// The transaction that was just said to be committed gave the service a new identity. Its request is answered
     /// afterwards.
-    ServiceRotated(Arc<ServiceIdentity>),
+    ServiceRotated(NewService),
     /// The transaction that was just said to be committed is one of governance. Its request is answered afterwards.
     Governed(Governed),
     /// These nodes, this one among them if it is one, have a part from now on: they are listed, or consensus has not

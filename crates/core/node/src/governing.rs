@@ -19,7 +19,7 @@ use synod_worker::{ActorFacts, ActorKind, Apply, Reply, ToWorker};
 
 use crate::audit::node_keys;
 use crate::chain::Position;
-use crate::event::{Action, Answer, ClientRequest, Governed, Refusal};
+use crate::event::{Action, Answer, ClientRequest, Governed, NewService, Refusal};
 use crate::inbox::Waiting;
 use crate::layers::{Done, Layer};
 use crate::node::Node;
@@ -109,7 +109,11 @@ impl Node {
     pub(crate) fn commit_governed(&mut self, position: &Position) {
         let Some(events) = &position.events else { return };
         if self.seals.note_keys(&position.tip) {
-            self.actions.push_back(Action::ServiceRotated(Arc::clone(&position.service)));
+            self.actions.push_back(Action::ServiceRotated(NewService {
+                identity: Arc::clone(&position.service),
+                decided: TxId::new(position.tip.tx_view, position.tip.seqno),
+                time: position.tip.time,
+            }));
         }
         if !self.government.commit(position.record.index) {
             self.note_governed(position);

@@ -58,8 +58,8 @@ mod vote_record;
 
 pub use audit::{Audit, AuditRefused, Audited};
 pub use event::{
-    Action, Answer, ClientRequest, Event, Governed, Proof, Query, QueryAnswer, Refusal, Response, Role, Serving,
-    Status, StopReason, TxStatus,
+    Action, Answer, ClientRequest, Event, Governed, NewService, Proof, Query, QueryAnswer, Refusal, Response, Role,
+    Serving, Status, StopReason, TxStatus,
 };
 pub use genesis::{Genesis, GenesisRefused, adapters_named};
 pub use governing::refusal as governance_refusal;

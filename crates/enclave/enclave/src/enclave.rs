@@ -257,7 +257,8 @@ where
     let governance = Governance::new(tip.network, LOG_BYTES_MAX);
     let service = Arc::new(Service::new(worker.reader(), Calendar::new(clock), manager.clone(), pools, governance));
     let (shared_nodes, shared_service) = (Arc::clone(&nodes), Arc::clone(&service));
-    let mut rotation = Rotation::new(id, certificate, first, credentials.clone(), shared_nodes, shared_service);
+    let (slot, first) = ((id, certificate), (first, tip.time));
+    let mut rotation = Rotation::new(slot, first, credentials.clone(), shared_nodes, shared_service);
     let state = start.government().committed().clone();
     nodes.govern(&state);
     service.govern(Governing::new(TxId::new(tip.tx_view, tip.seqno), tip.time, state));

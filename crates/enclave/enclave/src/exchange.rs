@@ -125,6 +125,8 @@ enum Reading {
     Adapter(Bytes),
     /// About governance.
     Governance(Asked),
+    /// About the service's keys.
+    Service,
 }
 
 /// Calls that are done, of which one answer is to be made.
@@ -167,7 +169,7 @@ impl Exchange {
             }
             Route::Governance(route) => exchange.govern(service, arrived, route),
             Route::Metrics => done(Reply::text(200, service.metrics.text()), None),
-            Route::Service => done(Reply::text(200, service.papers.text()), None),
+            Route::Service => exchange.read(service, Reading::Service),
             Route::Commit => {
                 let txid = service.snapshot().1;
                 done(json(&serde_json::json!({ "committed": txid.to_string() })), Some(txid))
@@ -359,6 +361,8 @@ impl Exchange {
         let (adapter, actor) = (self.adapter, self.actor);
         let query = match question {
             Reading::Adapter(query) => query,
+            // They are replaced before the snapshot is, so that they hold what it holds at least.
+            Reading::Service => return done(Reply::text(200, service.papers.text()), Some(txid)),
             Reading::Governance(asked) => {
                 let room = match service.room_to_read(actor.id) {
                     Ok(room) => room,

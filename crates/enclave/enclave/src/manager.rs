@@ -140,9 +140,9 @@ impl Manager {
                 Action::ProveAnew(requests) => self.to_hub(ToHub::ProveAnew(requests)),
                 Action::Answer { token, result } => self.to_hub(ToHub::Answer { token, result }),
                 Action::Committed { txid, time } => self.committed(txid, time, figures),
-                Action::ServiceRotated(service) => {
-                    tracing::info!(key = %service.verifying_key().digest(), "the service has a new key");
-                    self.rotation.rotated(service);
+                Action::ServiceRotated(next) => {
+                    tracing::info!(key = %next.verifying_key().digest(), "the service has a new key");
+                    self.rotation.rotated(next);
                 }
                 Action::Governed(governed) => {
                     self.nodes.govern(&governed.state);

@@ -4,11 +4,12 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::pki_types::CertificateDer;
-use synod_crypto::rotated::{endorsement, reissued, validity_of};
-use synod_crypto::x509::service_certificate;
-use synod_crypto::{Certificate, x509::NameRefused};
-use synod_ledger::ServiceIdentity;
-use synod_types::NodeId;
+use synod_crypto::Certificate;
+use synod_crypto::rotated::{endorsement, is_endorsed, reissued};
+use synod_crypto::x509::{NameRefused, Validity, service_certificate};
+use synod_ledger::{ServiceHistory, ServiceIdentity};
+use synod_node::NewService;
+use synod_types::{NodeId, Time};
 
 use crate::credentials::Credentials;
 use crate::nodes::NodeKeys;
@@ -21,37 +22,56 @@ pub struct Rotation {
     slot: Certificate,
     /// Oldest first.
     keys: Vec<Arc<ServiceIdentity>>,
+    history: ServiceHistory,
+    /// When the key in force came into force.
+    since: Time,
     credentials: Credentials,
     nodes: Arc<NodeKeys>,
     service: Arc<Service>,
 }
 
 impl Rotation {
-    /// Of a service with the identity that its network began with. `slot` is the certificate of this node, `node`.
+    /// Of a service with the identity that its network began with at a time. `slot` is the certificate of this node, `node`.
     pub fn new(
-        node: NodeId,
-        slot: Certificate,
-        first: Arc<ServiceIdentity>,
+        (node, slot): (NodeId, Certificate),
+        (first, since): (Arc<ServiceIdentity>, Time),
         credentials: Credentials,
         nodes: Arc<NodeKeys>,
         service: Arc<Service>,
     ) -> Self {
-        let rotation = Self { node, slot, keys: vec![first], credentials, nodes, service };
+        let history = ServiceHistory::new(first.verifying_key().clone());
+        let rotation = Self { node, slot, keys: vec![first], history, since, credentials, nodes, service };
         rotation.service.papers.replace(rotation.papers(&[]));
         rotation
     }
 
     /// From now on the service has the identity `next`.
-    pub fn rotated(&mut self, next: Arc<ServiceIdentity>) {
-        self.nodes.rotated(next.verifying_key().clone());
-        self.keys.push(next);
+    pub fn rotated(&mut self, next: NewService) {
+        let key = next.verifying_key().clone();
+        self.nodes.rotated(key.clone());
+        self.history.push(key, next.decided);
+        self.since = next.time;
+        self.keys.push(next.identity);
         let endorsements = self.endorsements();
-        match self.chain(&endorsements) {
-            Ok(chain) => self.credentials.show(chain),
-            // It was given otherwise than by the service; what it shows now is as good as it was before.
-            Err(error) => tracing::warn!(%error, "the node's certificate cannot be issued with the service's new key"),
-        }
+        self.show(&endorsements);
         self.service.papers.replace(self.papers(&endorsements));
+    }
+
+    /// Shows a certificate of the key in force from the next handshake on, if the service issued the node's own.
+    fn show(&self, endorsements: &[Certificate]) {
+        const WHY: &str = "the node goes on to show the certificate that it was given";
+        if !is_endorsed(&self.slot, self.keys[0].verifying_key()) {
+            // Whoever trusts that authority would be locked out.
+            return tracing::info!(reason = "another authority issued it", "{WHY}");
+        }
+        match self.chain(endorsements) {
+            Ok(chain) => self.credentials.show(chain),
+            Err(error) => {
+                let hint =
+                    "clients that pin the service's certificate in force refuse this node: make its directory anew";
+                tracing::warn!(%error, hint, "{WHY}");
+            }
+        }
     }
 
     fn in_force(&self) -> &ServiceIdentity {
@@ -68,7 +88,7 @@ impl Rotation {
 
     /// The key in force as each of these keys endorses it.
     fn endorsements(&self) -> Vec<Certificate> {
-        let (key, validity) = (self.in_force().verifying_key(), validity_of(&self.slot));
+        let (key, validity) = (self.in_force().verifying_key(), self.validity());
         self.endorsing().into_iter().map(|by| endorsement(by.key(), key, validity)).collect()
     }
 
@@ -76,7 +96,7 @@ impl Rotation {
     /// endorsed by the one before it, then the one in force as all others endorse it. Verifiers that go from one
     /// certificate to the next and never back follow the former; those that allow no CA below the service's, the latter.
     fn chain(&self, endorsements: &[Certificate]) -> Result<Vec<CertificateDer<'static>>, NameRefused> {
-        let (own, validity) = (reissued(self.in_force().key(), self.node, &self.slot)?, validity_of(&self.slot));
+        let (own, validity) = (reissued(self.in_force().key(), self.node, &self.slot)?, self.validity());
         let (next, others) = endorsements.split_at(1.min(endorsements.len()));
         let endorsing = self.endorsing();
         let link =
@@ -85,10 +105,16 @@ impl Rotation {
         Ok(std::iter::once(&own).chain(next).chain(&links).chain(others).map(Certificate::to_pki).collect())
     }
 
-    /// What it tells of the service: its certificate in force, signed by itself, and the endorsements.
+    /// What it tells of the service: its certificate in force, signed by itself, the endorsements, and which keys there were.
     fn papers(&self, endorsements: &[Certificate]) -> String {
-        let own = service_certificate(self.in_force().key(), validity_of(&self.slot));
-        std::iter::once(&own).chain(endorsements).map(Certificate::to_pem).collect()
+        let own = service_certificate(self.in_force().key(), self.validity());
+        let certificates: String = std::iter::once(&own).chain(endorsements).map(Certificate::to_pem).collect();
+        certificates + &self.history.to_pem(self.in_force())
+    }
+
+    /// The dates of what the key in force certifies of itself: the same on all nodes.
+    fn validity(&self) -> Validity {
+        Validity::days(self.since, SERVICE_VALID_DAYS)
     }
 }
 
@@ -106,6 +132,10 @@ impl Papers {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = text;
     }
 }
+
+/// For how long the service's certificate is valid after it came into force: ten years. Members have it take another key
+/// before.
+const SERVICE_VALID_DAYS: u32 = 3_650;
 
 /// How many earlier keys endorse the one in force. For each a handshake has two certificates of 400 bytes, and a
 /// verifier in another place may go through all of them. The first key of the service is always among them.

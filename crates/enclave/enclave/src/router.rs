@@ -37,9 +37,9 @@ pub enum Route<'a> {
 }
 
 impl Route<'_> {
-    /// Whether it is about the node itself and its ledger, below `/node/`.
+    /// Whether it is about the node itself and its ledger. What the service's key is, members decide.
     pub const fn is_about_the_node(&self) -> bool {
-        !matches!(self, Self::App { .. } | Self::Governance(_))
+        !matches!(self, Self::App { .. } | Self::Governance(_) | Self::Service)
     }
 }
 

@@ -5,11 +5,12 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use rustls::{HandshakeKind, RootCertStore};
-use synod_crypto::rotated::is_endorsed;
+use synod_crypto::rotated::{check_service, is_endorsed};
 use synod_crypto::x509::{Validity, actor_certificate, node_certificate, service_certificate};
 use synod_crypto::{ActorKey, Certificate, NodeKey as SlotKey, ServiceKey};
-use synod_ledger::ServiceIdentity;
-use synod_types::Time;
+use synod_ledger::{ServiceHistory, ServiceIdentity};
+use synod_node::NewService;
+use synod_types::{Seqno, Time, TxId, View};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
@@ -251,7 +252,7 @@ async fn bytes_that_are_not_tls_end_the_handshake() {
     }
 }
 
-/// Twice as many keys as endorsements are shown; a session from before any of them goes on.
+/// Twice as many keys as endorsements are shown.
 #[tokio::test]
 async fn whoever_pinned_the_first_a_late_or_the_last_key_of_the_service_knows_the_node_after_rotations() {
     let keys: Vec<_> = (0..=2 * ENDORSEMENTS_MAX as u8).map(|seed| ServiceKey::from_seed(&[seed; 32])).collect();
@@ -259,16 +260,23 @@ async fn whoever_pinned_the_first_a_late_or_the_last_key_of_the_service_knows_th
     let nodes = listing(&keys[0], &[(NodeId(1), id)]);
     let world = World::new();
     let identity = |key: &ServiceKey| Arc::new(ServiceIdentity::new(key.clone()));
+    let now = crate::clock::Clock::start().now();
+    let decided = |place: usize| TxId::new(View(2), Seqno(10 * place as u64));
+    let next = |place: usize| NewService { identity: identity(&keys[place]), decided: decided(place), time: now };
     let service = Arc::clone(&world.service);
-    let mut rotation =
-        Rotation::new(NodeId(1), certificate, identity(&keys[0]), credentials.clone(), Arc::clone(&nodes), service);
+    let mut rotation = Rotation::new(
+        (NodeId(1), certificate),
+        (identity(&keys[0]), now),
+        credentials.clone(),
+        Arc::clone(&nodes),
+        service,
+    );
     let (actor, actor_key) = actor();
     let client = |pinned: &ServiceKey| {
         let chain = vec![actor.to_pki()];
         Arc::new(client_builder(pinned).with_client_auth_cert(chain, actor_key.clone_key()).unwrap())
     };
     let door = client_door(&credentials).unwrap();
-    let (early_near, early_far) = handshake(client(&keys[0]), Arc::clone(&door)).await;
     let papers = |world: &World| {
         let text = world.service.papers.text();
         let certificates = CertificateDer::pem_slice_iter(text.as_bytes());
@@ -276,7 +284,7 @@ async fn whoever_pinned_the_first_a_late_or_the_last_key_of_the_service_knows_th
     };
     assert_eq!(papers(&world).len(), 1);
     assert_eq!(papers(&world)[0].verifying_key().as_ref(), Ok(keys[0].verifying_key()));
-    keys[1..].iter().for_each(|key| rotation.rotated(identity(key)));
+    (1..keys.len()).for_each(|place| rotation.rotated(next(place)));
 
     let last = keys.last().unwrap();
     for pinned in [&keys[0], &keys[ENDORSEMENTS_MAX + 1], &keys[keys.len() - 2], last] {
@@ -288,7 +296,14 @@ async fn whoever_pinned_the_first_a_late_or_the_last_key_of_the_service_knows_th
         let (near, _) = handshake(client(unknown), Arc::clone(&door)).await;
         assert!(matches!(tls_error(near.unwrap_err()), Error::InvalidCertificate(_)));
     }
+    let text = world.service.papers.text();
+    let history = ServiceHistory::from_pem(&text, last.verifying_key()).unwrap().unwrap();
+    let told: Vec<_> = history.terms().map(|(term, _)| (term.key.clone(), term.after)).collect();
+    let after = |place: usize| (place > 0).then(|| decided(place));
+    let expected: Vec<_> = (0..keys.len()).map(|place| (keys[place].verifying_key().clone(), after(place))).collect();
+    assert_eq!(told, expected);
     let papers = papers(&world);
+    assert!(papers.iter().all(|certificate| check_service(certificate, now) == Ok(())));
     assert_eq!(papers.len(), 1 + ENDORSEMENTS_MAX);
     assert!(papers.iter().all(|certificate| certificate.verifying_key().as_ref() == Ok(last.verifying_key())));
     assert!(is_endorsed(&papers[0], last.verifying_key()));
@@ -305,11 +320,24 @@ async fn whoever_pinned_the_first_a_late_or_the_last_key_of_the_service_knows_th
     let (near, far) = handshake(joining, door).await;
     near.unwrap();
     far.unwrap();
+}
 
-    let (mut near, mut far) = (early_near.unwrap(), early_far.unwrap());
-    far.write_all(b"x").await.unwrap();
-    far.flush().await.unwrap();
-    near.read_exact(&mut [0]).await.unwrap();
+/// Whoever trusts that authority, and not the service, would be locked out; so the chain stays as it was given.
+#[tokio::test]
+async fn a_node_that_shows_a_certificate_of_another_authority_goes_on_to_show_it() {
+    let (other, keys) = (ServiceKey::generate(), [1, 2].map(|seed| ServiceKey::from_seed(&[seed; 32])));
+    let (credentials, id, certificate) = node(&other, 1);
+    let nodes = listing(&keys[0], &[(NodeId(1), id)]);
+    let identity = |key: &ServiceKey| Arc::new(ServiceIdentity::new(key.clone()));
+    let (now, service) = (crate::clock::Clock::start().now(), Arc::clone(&World::new().service));
+    let first = (identity(&keys[0]), now);
+    let mut rotation = Rotation::new((NodeId(1), certificate), first, credentials.clone(), nodes, service);
+    rotation.rotated(NewService { identity: identity(&keys[1]), decided: TxId::new(View(2), Seqno(9)), time: now });
+    let (actor, actor_key) = actor();
+    let client = client_builder(&other).with_client_auth_cert(vec![actor.to_pki()], actor_key).unwrap();
+    let (near, far) = handshake(Arc::new(client), client_door(&credentials).unwrap()).await;
+    near.unwrap();
+    far.unwrap();
 }
 
 #[tokio::test]
