@@ -90,6 +90,20 @@ fn not_valid(path: &Path, reason: String) -> ClientError {
     ClientError::FileNotValid { what: "network file", path: path.to_path_buf(), reason }
 }
 
+/// The text of the file with the service's certificate that the network file at `path` names.
+///
+/// # Errors
+/// If one of the two cannot be read.
+pub fn service_text(path: &Path) -> Result<String, ClientError> {
+    let path = if path.is_dir() { path.join(NETWORK_FILE) } else { path.to_path_buf() };
+    let refused = |reason: String| ClientError::FileNotValid { what: "network file", path: path.clone(), reason };
+    let file: NetworkFile =
+        serde_json::from_slice(&read("network file", &path)?).map_err(|error| refused(error.to_string()))?;
+    let service = path.parent().unwrap_or(Path::new(".")).join(file.service_certificate);
+    let text = String::from_utf8(read("service certificate", &service)?);
+    text.map_err(|_| ClientError::FileNotValid { what: "service certificate", path: service, reason: "not PEM".into() })
+}
+
 /// The network file as it is written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

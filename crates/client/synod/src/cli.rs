@@ -101,9 +101,12 @@ pub enum NodeCommand {
     ///
     /// Members may have the service take another key (proposal action rotate_service_identity). A client that pins the old
     /// certificate goes on: nodes show how the old key endorses the new one. But receipts of later transactions are
-    /// verified with the new certificate. Prints it in PEM, followed by those with which earlier keys endorse it; each file
-    /// that is read for the service's certificate may hold all of it. With --json: {"service_digest", "pinned_digest",
-    /// "rotated": true if the two differ, "certificate": PEM, "endorsements": [PEM]}.
+    /// verified with the new certificate. Asks all nodes, since one may lag behind, and prints the latest certificate in PEM,
+    /// followed by those with which earlier keys endorse it, and by which keys there were and until when; each file that is
+    /// read for the service's certificate may hold all of it. If the pinned key may have been stolen, compare the digest
+    /// with what synod ledger verify says is in force: who holds the key can answer in a node's place. With --json:
+    /// {"service_digest", "pinned_digest", "rotated": true if the two differ, "certificate": PEM, "endorsements": [PEM],
+    /// "keys": [{"digest", "after", "until": transactions}], "nodes": [{"id", "service_digest", "at": transaction}]}.
     Service(NodeServiceArgs),
     /// Show every node: role, view, last and committed transaction.
     ///
@@ -303,6 +306,9 @@ pub enum ReceiptCommand {
     /// Fetch the receipt of a committed transaction (COSE, RFC 9942).
     Get(ReceiptGetArgs),
     /// Check a receipt with nothing but the service's certificate.
+    ///
+    /// A file that synod node service --out wrote tells of earlier keys too: a receipt under one of them is then good for the
+    /// transactions of its time only. A certificate alone does not tell until when its key was in force.
     Verify(ReceiptVerifyArgs),
 }
 

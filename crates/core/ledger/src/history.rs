@@ -150,7 +150,7 @@ impl Decode for ServiceHistory {
 const HISTORY_FORMAT: u8 = 1;
 const HISTORY_TAG: &str = "SYNOD SERVICE HISTORY V1";
 
-/// How many keys of the service a node tells, the latest ones: members decide for one a year, say, and each takes 83 bytes.
+/// How many keys of the service a node tells, the latest ones: members decide for one a year, say, and each takes 82 bytes.
 pub const SERVICE_KEYS_TOLD_MAX: usize = 256;
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod common;
 use common::{Network, call, content, moment, request};
 use proptest::prelude::*;
 use synod_crypto::{ServiceKey, sha256};
-use synod_ledger::{Content, Receipt, ReceiptRefused, open};
+use synod_ledger::{Content, Receipt, ReceiptRefused, ServiceHistory, open};
 use synod_types::{Digest, Seqno, TxId, View};
 
 /// A receipt of transaction 2.4, the third of five.
@@ -47,6 +47,40 @@ fn a_receipt_proves_transaction_write_set_claims_and_root() {
 fn a_receipt_of_another_service_is_refused() {
     let other = ServiceKey::from_seed(&[99; 32]);
     assert_eq!(Receipt::verify(&receipt(&Network::new()), other.verifying_key()), Err(ReceiptRefused::OtherService));
+}
+
+/// The keys that the service had: key 1 up to transaction 2.5, in which members decided for another.
+#[test]
+fn a_key_speaks_for_the_transactions_of_its_time_and_no_others() {
+    let network = Network::new();
+    let (_, opening) = network.elect(1, &network.genesis.tip);
+    let tip = opening.tip;
+    let made = network.node(1).application(&tip, moment(&tip, View(2)), &content(5)).unwrap();
+    let opened = open(&made.block, &network.keys).unwrap();
+    let (first, next) = (network.service.verifying_key(), ServiceKey::from_seed(&[42; 32]));
+    let receipt = |seqno| Receipt::build(&made.block, &opened, Seqno(seqno), &network.keys).unwrap().to_cose(first);
+    let decided = |view, seqno| {
+        let mut history = ServiceHistory::new(first.clone());
+        history.push(next.verifying_key().clone(), TxId::new(View(view), Seqno(seqno)));
+        history
+    };
+    // Transactions 2 to 6 are in the block.
+    for (seqno, is_good) in [(2, true), (5, true), (6, false)] {
+        let judged = decided(2, 5).verify(&receipt(seqno)).map(|(receipt, place)| (receipt.txid.seqno, place));
+        let refused = ReceiptRefused::KeyNotInForce { txid: TxId::new(View(2), Seqno(seqno)) };
+        assert_eq!(judged, if is_good { Ok((Seqno(seqno), 0)) } else { Err(refused) });
+    }
+    let of_a_later_view = decided(1, 100).verify(&receipt(2));
+    assert!(matches!(of_a_later_view, Err(ReceiptRefused::KeyNotInForce { .. })), "no such transaction came before");
+
+    // The other end of a key's time.
+    let mut later = ServiceHistory::new(next.verifying_key().clone());
+    later.push(first.clone(), TxId::new(View(2), Seqno(4)));
+    for (seqno, is_good) in [(4, false), (5, true)] {
+        assert_eq!(later.verify(&receipt(seqno)).is_ok(), is_good, "transaction {seqno}");
+    }
+    let unknown = ServiceHistory::new(next.verifying_key().clone());
+    assert_eq!(unknown.verify(&receipt(2)), Err(ReceiptRefused::OtherService));
 }
 
 #[test]

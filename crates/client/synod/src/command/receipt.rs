@@ -3,10 +3,8 @@
 use std::fs;
 
 use alloy_primitives::hex;
-use rustls_pki_types::CertificateDer;
 use serde_json::json;
-use synod_client::{Client, Network, ReceiptError, verify_receipt};
-use synod_crypto::Certificate;
+use synod_client::{Client, Network, Proved, ReceiptError, Service, service_text};
 use synod_ledger::ReceiptRefused;
 
 use crate::cli::{ReceiptCommand, ReceiptGetArgs, ReceiptVerifyArgs};
@@ -42,7 +40,7 @@ async fn get(args: ReceiptGetArgs, json: bool) -> Result<(), Failure> {
 fn verify(args: &ReceiptVerifyArgs, json: bool) -> Result<(), Failure> {
     let service = service(args)?;
     let bytes = fs::read(&args.file).hint(format!("check the path {}", args.file.display()))?;
-    let verified = verify_receipt(&unhex(bytes), &CertificateDer::from(service.der())).map_err(refused)?;
+    let Proved { receipt: verified, key, until } = service.verify(&unhex(bytes)).map_err(refused)?;
     let claims = verified.claims.map(|claims| claims.to_hex());
     if json {
         return output::json(&json!({
@@ -50,16 +48,17 @@ fn verify(args: &ReceiptVerifyArgs, json: bool) -> Result<(), Failure> {
             "write_set": verified.write_set.to_hex(),
             "claims": claims,
             "root": verified.root.to_hex(),
-            "service_digest": service.spki_digest().to_hex(),
+            "service_digest": key.to_hex(),
+            "key_until": until.map(|until| until.to_string()),
         }));
     }
     output::text(&format!(
-        "transaction  {}\nwrite set    {}\nclaims       {}\nroot         {}\nsigned by    {}\n",
+        "transaction  {}\nwrite set    {}\nclaims       {}\nroot         {}\nsigned by    {key}{}\n",
         verified.txid,
         verified.write_set,
         claims.as_deref().unwrap_or("none"),
         verified.root,
-        service.spki_digest()
+        until.map_or_else(String::new, |until| format!(", the service's key until {until}"))
     ))
 }
 
@@ -67,8 +66,11 @@ fn verify(args: &ReceiptVerifyArgs, json: bool) -> Result<(), Failure> {
 fn refused(error: ReceiptError) -> Failure {
     let hint = match error {
         ReceiptError::Receipt(ReceiptRefused::OtherService) => {
-            "if members had the service take another key, name the certificate of the key that signed with --service; \
-             synod node service shows the one in force. Otherwise it is another service's: do not rely on it"
+            "if members had the service take another key, name the file that synod node service --out writes with --service: \
+             it tells of earlier keys too. Otherwise it is another service's: do not rely on it"
+        }
+        ReceiptError::Receipt(ReceiptRefused::KeyNotInForce { .. }) => {
+            "whoever signed it holds a key that the service had at another time: do not rely on it, and tell the members"
         }
         _ => "the receipt is not of this service, or was altered: do not rely on it",
     };
@@ -76,16 +78,14 @@ fn refused(error: ReceiptError) -> Failure {
 }
 
 /// The service's certificate: from the file given, or the one that the network file names.
-fn service(args: &ReceiptVerifyArgs) -> Result<Certificate, Failure> {
+fn service(args: &ReceiptVerifyArgs) -> Result<Service, Failure> {
     let hint = "name the service's certificate with --service";
-    match (&args.service, &args.network) {
-        (Some(path), _) => {
-            let text = fs::read_to_string(path).hint(format!("check the path {}", path.display()))?;
-            Certificate::from_pem(&text).hint(hint)
-        }
-        (None, Some(network)) => Certificate::from_der(Network::load(network)?.service.to_vec()).hint(hint),
-        (None, None) => Err(Failure::new("no service to check the receipt against", hint)),
-    }
+    let text = match (&args.service, &args.network) {
+        (Some(path), _) => fs::read_to_string(path).hint(format!("check the path {}", path.display()))?,
+        (None, Some(network)) => service_text(network)?,
+        (None, None) => return Err(Failure::new("no service to check the receipt against", hint)),
+    };
+    Service::from_pem(&text).hint(hint)
 }
 
 /// The receipt's bytes, if the file holds them as hexadecimal digits; otherwise the file's own.
