@@ -1,33 +1,20 @@
 //! Server-sent events: what happens in governance, as it happens.
 //!
-//! The format is that of the HTML standard (section 9.2), as far as nodes use it: `id`, `event`, `data`, comments. A
-//! stream that breaks is taken up again at another node after the last event that came, or after the transaction with which
-//! it began, so each comes once, in order.
+//! A stream that breaks is taken up again at another node after the last event that came, or after the transaction with
+//! which it began, so each comes once, in order.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
-use synod_types::TxId;
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
+use super::sse::{Chunks, End, Head, Parser, ServerEvent, read_head};
 use super::{GovernanceError, Refusal};
 use crate::{Client, LinkError, Purpose, Response, link};
-
-/// One event.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ServerEvent {
-    /// Its id: give it to [`super::Governance::events`] to go on after it.
-    pub id: String,
-    /// Its kind, as in `proposed`.
-    pub event: String,
-    /// What happened: JSON.
-    pub data: String,
-}
 
 /// Events of governance, without end.
 #[derive(Debug)]
@@ -179,137 +166,8 @@ fn not_an_answer(what: &'static str) -> GovernanceError {
     GovernanceError::Events(LinkError::NotAnAnswer(what))
 }
 
-struct Head {
-    status: u16,
-    is_chunked: bool,
-    size: Option<usize>,
-    txid: Option<String>,
-}
-
-fn read_head(input: &mut BytesMut) -> Result<Option<Head>, &'static str> {
-    let mut headers = [httparse::EMPTY_HEADER; 24];
-    let mut parsed = httparse::Response::new(&mut headers);
-    let size = match parsed.parse(input) {
-        Ok(httparse::Status::Complete(size)) => size,
-        Ok(httparse::Status::Partial) if input.len() <= HEAD_BYTES_MAX => return Ok(None),
-        _ => return Err("a response that is not HTTP/1.1"),
-    };
-    let value = |name: &str| {
-        let header = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-        str::from_utf8(header.value).ok().map(str::trim)
-    };
-    let head = Head {
-        status: parsed.code.ok_or("a response without a status")?,
-        is_chunked: value("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")),
-        size: value("content-length").and_then(|text| text.parse().ok()),
-        txid: value("synod-txid").filter(|text| text.parse::<TxId>().is_ok()).map(str::to_owned),
-    };
-    input.advance(size);
-    Ok(Some(head))
-}
-
-/// Whether the body has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Reached,
-    NotYet,
-}
-
-/// A chunked body (RFC 9112, section 7.1), as far as it has come.
-#[derive(Debug, Default)]
-struct Chunks {
-    /// How much of the current chunk is still to come, with its line end.
-    left: usize,
-}
-
-impl Chunks {
-    fn take(&mut self, input: &mut BytesMut, parser: &mut Parser) -> Result<End, &'static str> {
-        loop {
-            if self.left > 0 {
-                let part = self.left.min(input.len());
-                if part == 0 {
-                    return Ok(End::NotYet);
-                }
-                let data = part.min(self.left.saturating_sub(LINE_END));
-                parser.push(&input[..data])?;
-                input.advance(part);
-                self.left -= part;
-                continue;
-            }
-            let Some(end) = input.windows(LINE_END).position(|window| window == b"\r\n") else {
-                return if input.len() > 64 { Err("a chunk without a size") } else { Ok(End::NotYet) };
-            };
-            let size = str::from_utf8(&input[..end]).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
-            let size = size.filter(|size| *size <= EVENT_BYTES_MAX).ok_or("a chunk without a size, or a large one")?;
-            input.advance(end + LINE_END);
-            if size == 0 {
-                return Ok(End::Reached);
-            }
-            self.left = size + LINE_END;
-        }
-    }
-}
-
-/// Puts events together, line by line.
-#[derive(Debug, Default)]
-struct Parser {
-    line: Vec<u8>,
-    draft: ServerEvent,
-    events: VecDeque<ServerEvent>,
-}
-
-impl Parser {
-    fn push(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
-        for byte in bytes {
-            match byte {
-                b'\n' => self.end_line()?,
-                b'\r' => {}
-                other if self.line.len() < EVENT_BYTES_MAX => self.line.push(*other),
-                _ => return Err("an event above the limit"),
-            }
-        }
-        Ok(())
-    }
-
-    fn end_line(&mut self) -> Result<(), &'static str> {
-        let line = std::mem::take(&mut self.line);
-        let line = str::from_utf8(&line).map_err(|_| "an event that is not text")?;
-        if line.is_empty() {
-            let event = std::mem::take(&mut self.draft);
-            if !event.data.is_empty() {
-                self.events.push_back(event);
-            }
-            return Ok(());
-        }
-        let (field, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match field {
-            "id" => self.draft.id = value.to_owned(),
-            "event" => self.draft.event = value.to_owned(),
-            "data" if self.draft.data.len() + value.len() > EVENT_BYTES_MAX => return Err("an event above the limit"),
-            "data" => {
-                if !self.draft.data.is_empty() {
-                    self.draft.data.push('\n');
-                }
-                self.draft.data.push_str(value);
-            }
-            // A comment, or a field that nodes do not use.
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-const LINE_END: usize = 2;
-
-/// The largest event, in bytes: the longest proposal's lines and note fit.
-const EVENT_BYTES_MAX: usize = 4 << 20;
-
 /// The largest refusal, in bytes.
 const REFUSAL_BYTES_MAX: usize = 1 << 20;
-
-/// The largest response head, in bytes: a node's take a few hundred.
-const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// Four of the comments with which nodes keep a stream alive.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -319,54 +177,3 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(200);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(id: &str, event: &str, data: &str) -> ServerEvent {
-        ServerEvent { id: id.into(), event: event.into(), data: data.into() }
-    }
-
-    const BODY: &str =
-        ": hello\n\nid: 2.3/1\nevent: voted\ndata: {\"a\":\ndata: 1}\n\nid:2.4/1\r\nevent:closed\r\ndata:x\r\n\r\n";
-
-    #[test]
-    fn events_are_put_together_however_the_bytes_are_cut() {
-        let expected = [event("2.3/1", "voted", "{\"a\":\n1}"), event("2.4/1", "closed", "x")];
-        for cut in 0..BODY.len() {
-            let mut parser = Parser::default();
-            parser.push(&BODY.as_bytes()[..cut]).unwrap();
-            parser.push(&BODY.as_bytes()[cut..]).unwrap();
-            assert_eq!(parser.events, expected, "cut at {cut}");
-        }
-    }
-
-    #[test]
-    fn chunks_are_taken_apart_however_the_bytes_are_cut() {
-        let chunked: String = BODY
-            .as_bytes()
-            .chunks(7)
-            .fold(String::new(), |all, part| format!("{all}{:x}\r\n{}\r\n", part.len(), str::from_utf8(part).unwrap()));
-        let chunked = chunked + "0\r\n\r\n";
-        for cut in 0..chunked.len() {
-            let (mut parser, mut chunks) = (Parser::default(), Chunks::default());
-            let mut input = BytesMut::from(&chunked.as_bytes()[..cut]);
-            chunks.take(&mut input, &mut parser).unwrap();
-            if cut + 2 < chunked.len() {
-                input.extend_from_slice(&chunked.as_bytes()[cut..]);
-                assert_eq!(chunks.take(&mut input, &mut parser), Ok(End::Reached), "cut at {cut}");
-            }
-            assert_eq!(parser.events.len(), 2, "cut at {cut}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_stream_is_refused() {
-        let mut parser = Parser::default();
-        assert!(parser.push(b"data: \xff\n").is_err());
-        for text in ["zz\r\n", "fffffffff\r\n", &"1".repeat(70)] {
-            assert!(Chunks::default().take(&mut BytesMut::from(text), &mut Parser::default()).is_err(), "{text}");
-        }
-    }
-}

@@ -8,11 +8,13 @@
 
 mod events;
 mod refusal;
+mod sse;
 mod statement;
 mod views;
 
-pub use events::{EventStream, ServerEvent};
+pub use events::EventStream;
 pub use refusal::{GovernanceError, ReasonBody, Refusal};
+pub use sse::ServerEvent;
 pub use statement::{SignatureRefused, Speaker, TamperedProposal, check_proposal, finish};
 pub use views::{
     Answer, BallotView, Change, Changes, ConstitutionView, DecisionView, PolicyView, ProposalView, Proposals, RuleView,
