@@ -5,9 +5,10 @@ use synod_governance::{Action, RotateServiceIdentity};
 use synod_ledger::{Receipt, ReceiptRefused, SealedBlock, check, check_genesis};
 use synod_node::{Audit, Query, QueryAnswer};
 use synod_types::boundary::EntryKind;
-use synod_types::{Decode, NodeId, TxId, View};
+use synod_types::{ConfigurationChange, Decode, NodeId, TxId, View};
 
 use crate::harness::{Cluster, put};
+use crate::membership::{decided, newcomer, run_until_voter};
 use crate::organisation::{body, decide, founder_of, propose};
 
 fn rotation() -> Vec<Action> {
@@ -41,8 +42,15 @@ fn keys_of_ledger(cluster: &Cluster, node: NodeId) -> Vec<VerifyingKey> {
     let (public, mut tip) = check_genesis(&genesis).unwrap();
     let mut keys = vec![public.keys.service];
     for record in records {
-        if record.kind == EntryKind::Engine {
-            tip = tip.after_engine_entry(record.index, record.view).unwrap();
+        match record.kind {
+            EntryKind::Engine => tip = tip.after_engine_entry(record.index, record.view).unwrap(),
+            EntryKind::Configuration => {
+                let change = ConfigurationChange::from_bytes(&record.payload).unwrap();
+                tip = tip.after_configuration_entry(record.index, record.view, change).unwrap();
+            }
+            EntryKind::Block => {}
+        }
+        if record.kind != EntryKind::Block {
             continue;
         }
         let block = SealedBlock::from_bytes(&record.payload).unwrap();
@@ -134,7 +142,6 @@ fn a_decision_that_is_lost_with_its_leader_leaves_the_service_as_it_was_until_it
         assert_eq!(keys_of_ledger(&cluster, node), std::slice::from_ref(&first), "node {node}");
         assert_eq!(cluster.rotated.get(&node).map_or(0, Vec::len), 0, "node {node}");
     }
-    check_receipts(&mut cluster, written, &first, &[]);
 
     let founder = founder_of(&cluster);
     cluster.govern(next, founder.id(), 2, ballot).unwrap();
@@ -142,6 +149,7 @@ fn a_decision_that_is_lost_with_its_leader_leaves_the_service_as_it_was_until_it
     cluster.run_idle();
     let keys = keys_of_ledger(&cluster, leader);
     assert_eq!(keys.len(), 2);
+    check_receipts(&mut cluster, written, &keys[0], &keys);
     check_receipts(&mut cluster, after, &keys[1], &keys);
 }
 
@@ -160,6 +168,18 @@ fn a_node_that_was_away_or_joins_later_learns_every_key_from_the_ledger() {
     let keys = keys_of_ledger(&cluster, leader);
     assert_eq!(keys.len(), 3);
     assert_eq!(cluster.rotated[&away], keys[1..]);
+
+    // It is given the first key, as every node is.
+    let (add, joined) = (newcomer(&mut cluster, 4), NodeId(4));
+    decided(&mut cluster, leader, 1, vec![add]);
+    cluster.start(joined);
+    run_until_voter(&mut cluster, joined);
+    cluster.run_idle();
+    assert_eq!(cluster.rotated[&joined], keys[1..]);
+    assert_eq!(keys_of_ledger(&cluster, joined), keys);
     check_receipts(&mut cluster, between, &keys[1], &keys);
     check_receipts(&mut cluster, after, &keys[2], &keys);
+    let late = cluster.write(joined, 7, put(3, "by way of the one that joined")).unwrap().txid;
+    cluster.run_idle();
+    check_receipts(&mut cluster, late, &keys[2], &keys);
 }
