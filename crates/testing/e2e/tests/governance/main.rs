@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod actions;
 mod certificates;
 mod decided_once;
 mod identities;
+mod ledger;
 mod refusals;
 mod replays;
 mod settings;
 mod story;
 mod watch;
+mod webhook;
 mod world;
