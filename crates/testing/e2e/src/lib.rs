@@ -20,7 +20,7 @@ mod tools;
 pub use binary::{Finished, run, shell, synod};
 pub use client::{Client, Identity, Response, Tls};
 pub use load::{Acknowledged, Load};
-pub use members::{decide, join_node};
+pub use members::{decide, free_ports, join_node};
 pub use sandbox::{Node, Options, Sandbox, Stopped};
 pub use status::{NodeStatus, leader, status, wait_until};
 pub use tools::{npm_tools, python_tools};

@@ -52,7 +52,10 @@ pub fn decide(sandbox: &Sandbox, proposal: &Path) {
 }
 
 /// Two ports that nobody holds, for a moment.
-fn free_ports() -> [u16; 2] {
+///
+/// # Panics
+/// If there are none.
+pub fn free_ports() -> [u16; 2] {
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port is free"));
     listeners.map(|listener| listener.local_addr().expect("it has one").port())
 }

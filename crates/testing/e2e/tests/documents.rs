@@ -5,30 +5,48 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use synod_e2e::{Sandbox, run, synod};
+use synod_e2e::{Sandbox, free_ports, run, synod};
 
 #[test]
-fn the_commands_of_the_readme_and_the_tutorial_work() {
+fn the_commands_of_the_readme_and_the_tutorial_work_and_print_what_is_shown() {
     // One after the other in one network: each begins where a reader of both would be.
-    run_commands_of(&["README.md", "docs/src/start/tutorial.md"]);
+    run_examples_of(&["README.md", "docs/src/start/tutorial.md"]);
 }
 
 #[test]
-fn the_commands_of_the_guide_for_members_work() {
-    run_commands_of(&["docs/src/guides/governance.md"]);
+fn the_commands_of_the_guide_for_members_work_and_print_what_is_shown() {
+    run_examples_of(&["docs/src/guides/governance.md"]);
 }
 
-fn run_commands_of(documents: &[&str]) {
+/// Every line that is shown below commands has to be printed by them, in this order, among others.
+fn run_examples_of(documents: &[&str]) {
     let sandbox = Sandbox::start();
     for document in documents {
-        let commands = marked_commands(&read(document));
-        assert!(!commands.is_empty(), "{document} marks the commands that run in a sandbox");
-        for command in commands {
-            eprintln!("{document}: {command}");
-            let finished = sandbox.shell(&command);
-            assert_eq!(finished.status, 0, "{document}: {command}\n{}{}", finished.stdout, finished.stderr);
+        let examples = examples(&read(document));
+        assert!(!examples.is_empty(), "{document} marks the commands that run in a sandbox");
+        for Example { script, shown } in examples {
+            eprintln!("{document}: {script}");
+            // What an example leaves running ends with it.
+            let line = format!("exec 2>&1\n{TRAP}\n{}", with_free_ports(&script));
+            let finished = sandbox.shell(&line);
+            assert_eq!(finished.status, 0, "{document}: {script}\n{}", finished.stdout);
+            let mut printed = finished.stdout.lines().map(shape);
+            for line in &shown {
+                let is_printed = printed.any(|found| found == shape(line));
+                assert!(is_printed, "{document} shows {line:?}\nof {script}\nwhich printed\n{}", finished.stdout);
+            }
         }
     }
+}
+
+const TRAP: &str = r#"trap '[ -z "$!" ] || kill "$!" 2>/dev/null || true' EXIT"#;
+
+/// Whoever reads the documents has these ports; a test takes free ones.
+fn with_free_ports(script: &str) -> String {
+    ["127.0.0.1:8104", "127.0.0.1:8204"]
+        .into_iter()
+        .zip(free_ports())
+        .fold(script.to_owned(), |script, (port, free)| script.replace(port, &format!("127.0.0.1:{free}")))
 }
 
 /// Shown by running it and comparing line by line; numbers and digests differ from run to run.
@@ -104,19 +122,43 @@ fn collect_help(command: &mut Vec<String>, out: &mut String) {
     }
 }
 
-/// Everything between the marks for commands, as one script a mark: lines after `$ `, or indented by four.
-fn marked_commands(text: &str) -> Vec<String> {
-    let marked = text.split("<!-- run in a sandbox: begin -->").skip(1);
-    let blocks = marked.filter_map(|rest| rest.split("<!-- run in a sandbox: end -->").next());
-    let command = |line: &str| line.strip_prefix("$ ").or(line.strip_prefix("    ")).map(str::to_owned);
-    blocks.map(|block| block.lines().filter_map(command).collect::<Vec<_>>().join("\n")).collect()
+/// Commands that a document marks, and what it shows of their output.
+struct Example {
+    script: String,
+    shown: Vec<String>,
 }
 
-/// A line without what differs from run to run: digits, and words of hexadecimal digits.
+/// Between two marks are commands: lines after `$ `, or indented by four. Other lines there are output, and so is what
+/// follows the marks indented.
+fn examples(text: &str) -> Vec<Example> {
+    let marked = text.split("<!-- run in a sandbox: begin -->").skip(1);
+    let marked = marked.filter_map(|rest| rest.split_once("<!-- run in a sandbox: end -->"));
+    marked.map(|(block, after)| Example { script: commands(block), shown: output(block, after) }).collect()
+}
+
+fn commands(block: &str) -> String {
+    let command = |line: &str| line.strip_prefix("$ ").or(line.strip_prefix("    ")).map(str::to_owned);
+    block.lines().filter_map(command).collect::<Vec<_>>().join("\n")
+}
+
+fn output(block: &str, after: &str) -> Vec<String> {
+    let is_output = |line: &&str| !["$ ", "    ", "```"].iter().any(|other| line.starts_with(other));
+    let within = block.lines().filter(is_output);
+    let below = after.lines().take_while(|line| line.is_empty() || line.starts_with("    "));
+    within.chain(below).map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+/// A line without what differs from run to run: digits, words of hexadecimal digits, and how wide columns are.
 fn shape(line: &str) -> String {
-    let is_hex = |word: &str| word.len() >= 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let words = line.split(' ').map(|word| if is_hex(word) { "#".to_owned() } else { without_digits(word) });
+    let words = line.split_whitespace().map(|word| if is_hex(word) { "#".to_owned() } else { without_digits(word) });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a word is a digest or an id, in parentheses or not; documents shorten them with an ellipsis.
+fn is_hex(word: &str) -> bool {
+    let word = word.trim_matches(['(', ')', ',', '"']);
+    let (digits, size_min) = word.strip_suffix('…').map_or((word, 16), |short| (short, 4));
+    digits.len() >= size_min && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn without_digits(word: &str) -> String {
