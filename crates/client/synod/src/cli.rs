@@ -172,6 +172,14 @@ pub struct SandboxArgs {
     /// Who can read governance in the ledger's files. Chosen once, when the network is made.
     #[arg(long, value_enum, default_value_t)]
     pub admin: Admin,
+    /// The constitution that the network begins with: a TOML document of its founders, as `synod constitution show`
+    /// prints it. The actors are its own; of nodes it says all but the keys, or nothing: then there are --nodes.
+    #[arg(long, value_name = "FILE", requires = "identity", conflicts_with_all = ["members", "participants", "admin"])]
+    pub constitution: Option<PathBuf>,
+    /// As whom the gateway and other commands speak: PATH.crt and PATH.key, of an actor of the constitution. The network
+    /// file keeps it; name another one if members removed that actor.
+    #[arg(long, value_name = "PATH")]
+    pub identity: Option<PathBuf>,
     /// Where the network lies. One that an earlier run left there goes on. Without this, a temporary
     /// directory that is removed at the end.
     #[arg(long)]

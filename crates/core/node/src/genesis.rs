@@ -148,6 +148,14 @@ impl Genesis {
         self.constitution.genesis_writes(self.time).map_err(|flaws| GenesisRefused::Constitution { flaws })
     }
 
+    /// Looks at the adapters' settings only: whether the adapters among `kits` would begin with them.
+    ///
+    /// # Errors
+    /// If it names an adapter that there is not, or settings that it refuses.
+    pub fn check_adapters(&self, kits: &[AdapterKit]) -> Result<(), GenesisRefused> {
+        self.setup(kits).map(drop)
+    }
+
     /// What the adapters write as the network begins.
     fn setup(&self, kits: &[AdapterKit]) -> Result<Bytes, GenesisRefused> {
         let adapters = &self.constitution.adapters;

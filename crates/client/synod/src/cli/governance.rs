@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::NetworkArgs;
-use super::governance_help::{HSM, IDENTITY_EXAMPLES, PROPOSAL_FILE, RULE_FILE};
+use super::governance_help::{FOUNDING, HSM, IDENTITY_EXAMPLES, PROPOSAL_FILE, RULE_FILE};
 
 /// The network, and as whom to govern it.
 #[derive(Clone, Debug, Args)]
@@ -28,6 +28,20 @@ pub enum ConstitutionCommand {
     /// With --json: {"network", "txid", "time", "toml"}, as of transaction txid. What was in force at an earlier
     /// transaction is read from a ledger's files: `synod ledger audit DIR --at TXID`.
     Show(GovernArgs),
+    /// Look at a constitution that founders wrote, before a network begins with it. Needs no network.
+    ///
+    /// Prints each reason against it as FILE:LINE:COLUMN: REASON and ends with status 1, or says whom it lists. With --json:
+    /// {"file", "network", "members", "participants", "nodes", "adapters", "problems": [{"line", "column", "reason"}]},
+    /// with null for what is not known while there are problems.
+    #[command(after_help = FOUNDING)]
+    Check(ConstitutionCheckArgs),
+}
+
+/// Which constitution.
+#[derive(Debug, Args)]
+pub struct ConstitutionCheckArgs {
+    /// The TOML document.
+    pub file: PathBuf,
 }
 
 /// Commands about proposals.

@@ -74,3 +74,20 @@ Examples:
   synod identity new --name 'Delta CA' --ca --out delta-ca   an authority: propose this one
   synod identity new --name 'Delta desk 1' --issuer delta-ca --out desk-1
   synod proposal list --identity desk-1";
+
+/// A founding document.
+pub(super) const FOUNDING: &str = "\
+A constitution to begin with:
+  [network]
+  name = \"harbours\"
+  [[member]]
+  name = \"north\"
+  certificate_file = \"north.crt\"   # or certificate = PEM; the path is relative to FILE
+  [policies]
+  default = { majority = {} }
+  [[adapter]]
+  name = \"log\"
+  settings = \"\"
+Everything else is optional and has the default that `synod constitution show` names in its comments. Nodes are listed
+without public_key, which is made with the network, or not at all.
+To begin: synod sandbox --constitution FILE --identity PATH";

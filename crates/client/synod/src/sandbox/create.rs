@@ -1,5 +1,6 @@
 //! Makes a network: keys, certificates, the genesis block in each node's ledger.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use bytes::Bytes;
@@ -14,13 +15,14 @@ use synod_node::Genesis;
 use synod_types::chunk::file_name;
 use synod_types::{Epoch, NodeId};
 
-use super::layout::{ADMIN_KEY, Access, NetworkDir, SERVICE_CERTIFICATE, write};
+use super::founding::Founding;
+use super::layout::{ACCOUNTS, ADMIN_KEY, Access, NetworkDir, SERVICE_CERTIFICATE, write};
 use crate::adapters;
 use crate::eth::{bench_accounts, dev_accounts};
 use crate::failure::{Failure, Hint};
 use crate::node_dir::{NewNode, VALID_DAYS, now};
 
-/// Whom a new network consists of, and what it keeps to itself.
+/// Whom a new network consists of, and what it keeps to itself, if nobody wrote a constitution.
 pub struct Plan {
     /// How many nodes; the members own them in turn.
     pub nodes: u64,
@@ -32,19 +34,13 @@ pub struct Plan {
     pub admin: AdminPart,
 }
 
-/// Makes a network.
+/// Makes a network for trying things: its actors' keys lie beside it.
 ///
 /// # Errors
 /// If a file cannot be written.
 pub fn create(dir: &NetworkDir, plan: &Plan) -> Result<(), Failure> {
-    let now = now();
-    let validity = Validity::days(now, VALID_DAYS);
-    let service = ServiceKey::generate();
-    let service_certificate = service_certificate(&service, validity);
-    let session_keys = SessionKeys::generate(Epoch(1));
-    let slots: Vec<_> = (1..=plan.nodes).map(|id| (NodeId(id), NodeKey::generate())).collect();
-
-    let mut genesis = Genesis::new("sandbox", now).hint(MISTAKE)?;
+    let validity = Validity::days(now(), VALID_DAYS);
+    let mut genesis = Genesis::new("sandbox", now()).hint(MISTAKE)?;
     genesis.constitution.network.admin = plan.admin;
     let organisations = actors(dir, "member", plan.members, validity)?;
     for (name, certificate) in &organisations {
@@ -53,18 +49,32 @@ pub fn create(dir: &NetworkDir, plan: &Plan) -> Result<(), Failure> {
     for (name, certificate) in actors(dir, "participant", plan.participants, validity)? {
         genesis.add_actor(Role::Participant, &name, &certificate).hint(MISTAKE)?;
     }
-    for ((id, key), (_, owner)) in slots.iter().zip(organisations.iter().cycle()) {
+    let keys: BTreeMap<_, _> = (1..=plan.nodes).map(|id| (NodeId(id), NodeKey::generate())).collect();
+    for ((id, key), (_, owner)) in keys.iter().zip(organisations.iter().cycle()) {
         // Peers find each other by their node.toml; what the constitution lists is for people, and never dialled.
         let address = format!("node-{id}.sandbox.invalid:7000");
         genesis.add_node(*id, &format!("node-{id}"), owner.actor_id(), key.verifying_key(), &address).hint(MISTAKE)?;
     }
     genesis.add_adapter(synod_log::NAME, "").hint(MISTAKE)?;
     genesis.add_adapter(synod_evm::NAME, &evm_settings()).hint(MISTAKE)?;
-    let record = genesis.seal(&adapters::kits(), &service, &session_keys, random_bytes()).hint(MISTAKE)?;
+    found(dir, &Founding { genesis, keys }, MISTAKE)?;
+    write(&dir.path().join(ACCOUNTS), accounts().as_bytes(), Access::Secret)
+}
+
+/// Makes the network that begins with this constitution.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn found(dir: &NetworkDir, founding: &Founding, hint: &str) -> Result<(), Failure> {
+    let service = ServiceKey::generate();
+    let service_certificate = service_certificate(&service, Validity::days(now(), VALID_DAYS));
+    let session_keys = SessionKeys::generate(Epoch(1));
+    let Founding { genesis, keys } = founding;
+    let record = genesis.seal(&adapters::kits(), &service, &session_keys, random_bytes()).hint(hint)?;
 
     write(&dir.path().join(SERVICE_CERTIFICATE), service_certificate.to_pem().as_bytes(), Access::Public)?;
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-    for (id, key) in &slots {
+    for (id, key) in keys {
         let node = NewNode {
             id: *id,
             key,
@@ -77,8 +87,7 @@ pub fn create(dir: &NetworkDir, plan: &Plan) -> Result<(), Failure> {
         node.write(dir.node(id.0).path())?;
     }
     write(&dir.path().join(ADMIN_KEY), session_keys.admin.to_pem().as_bytes(), Access::Secret)?;
-    write(&dir.path().join("genesis.toml"), to_toml(&genesis.constitution).as_bytes(), Access::Public)?;
-    write(&dir.path().join("accounts.json"), accounts().as_bytes(), Access::Secret)
+    write(&dir.path().join("genesis.toml"), to_toml(&genesis.constitution).as_bytes(), Access::Public)
 }
 
 /// The settings of a network's nodes that come from the genesis block: its id.

@@ -11,6 +11,7 @@
 //! DIR/node-N/           node.toml slot.key slot.crt session.key service.key service.crt ledger/ pid log
 //! ```
 //!
+//! A network that began with a constitution of its founders has no accounts, members/ and participants/.
 //! Keys are readable by their owner alone.
 
 use std::fs::{self, File, OpenOptions};
@@ -119,11 +120,16 @@ impl NetworkDir {
             };
             write(&node.path.join(NODE_CONFIG), config.to_toml().as_bytes(), Access::Public)?;
         }
-        self.write_network_file(&nodes, &places)?;
+        self.write_network_file(&nodes, &places, args.identity.as_deref().map(identity_files).transpose()?)?;
         Ok(nodes)
     }
 
-    fn write_network_file(&self, nodes: &[NodeDir], places: &[Place]) -> Result<(), Failure> {
+    fn write_network_file(
+        &self,
+        nodes: &[NodeDir],
+        places: &[Place],
+        identity: Option<IdentityFiles>,
+    ) -> Result<(), Failure> {
         let lines = nodes.iter().zip(places).map(|(node, place)| NodeLine {
             id: node.id.0,
             url: format!("https://{}", place.client),
@@ -131,25 +137,30 @@ impl NetworkDir {
         });
         let mut lines: Vec<_> = lines.collect();
         lines.extend(self.lines_of_others(nodes));
-        // Members may transact too: in a network of members only, the first of them does.
-        let first = ["participants/participant-1", "members/member-1"];
-        let who = first.into_iter().find(|who| self.path.join(format!("{who}.crt")).exists()).unwrap_or(first[0]);
-        let file = NetworkFile {
-            service_certificate: SERVICE_CERTIFICATE.into(),
-            identity: IdentityFiles { certificate: format!("{who}.crt").into(), key: format!("{who}.key").into() },
-            nodes: lines,
-        };
+        let identity = identity.or_else(|| Some(self.earlier()?.identity)).unwrap_or_else(|| self.made_identity());
+        let file = NetworkFile { service_certificate: SERVICE_CERTIFICATE.into(), identity, nodes: lines };
         let text = serde_json::to_string_pretty(&file).expect("paths of ours are text");
         write(&self.network_file(), text.as_bytes(), Access::Public)
     }
 }
 
 impl NetworkDir {
+    /// The network file of an earlier run.
+    fn earlier(&self) -> Option<NetworkFile> {
+        serde_json::from_slice(&fs::read(self.network_file()).ok()?).ok()
+    }
+
+    /// As whom clients speak, of those whose keys were made with the network. Members may transact too: in a network of
+    /// members only, the first of them does.
+    fn made_identity(&self) -> IdentityFiles {
+        let first = ["participants/participant-1", "members/member-1"];
+        let who = first.into_iter().find(|who| self.path.join(format!("{who}.crt")).exists()).unwrap_or(first[0]);
+        IdentityFiles { certificate: format!("{who}.crt").into(), key: format!("{who}.key").into() }
+    }
+
     /// What an earlier network file says of nodes that run elsewhere.
     fn lines_of_others(&self, nodes: &[NodeDir]) -> Vec<NodeLine> {
-        let file = fs::read(self.network_file()).ok();
-        let file = file.and_then(|text| serde_json::from_slice::<NetworkFile>(&text).ok());
-        let lines = file.map(|file| file.nodes).unwrap_or_default();
+        let lines = self.earlier().map(|file| file.nodes).unwrap_or_default();
         lines.into_iter().filter(|line| nodes.iter().all(|node| node.id.0 != line.id)).collect()
     }
 }
@@ -169,6 +180,13 @@ impl NodeDir {
     pub fn log(&self) -> PathBuf {
         self.path.join("log")
     }
+}
+
+/// PATH.crt and PATH.key. They stay where they are, and the network's directory may lie elsewhere.
+fn identity_files(path: &Path) -> Result<IdentityFiles, Failure> {
+    let path = std::path::absolute(path).hint("name PATH of PATH.crt and PATH.key with --identity")?;
+    let with = |extension: &str| PathBuf::from(format!("{}.{extension}", path.display()));
+    Ok(IdentityFiles { certificate: with("crt"), key: with("key") })
 }
 
 /// Where a node listens.
@@ -233,6 +251,9 @@ pub const SERVICE_CERTIFICATE: &str = "service.crt";
 
 /// The key with which an auditor opens governance, in the network's directory.
 pub const ADMIN_KEY: &str = "auditor/admin.key";
+
+/// Development accounts and their keys, in the network's directory.
+pub const ACCOUNTS: &str = "accounts.json";
 
 /// How a node runs.
 pub const NODE_CONFIG: &str = "node.toml";

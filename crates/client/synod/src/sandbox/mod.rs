@@ -5,6 +5,7 @@
 
 mod create;
 mod exec;
+mod founding;
 mod layout;
 mod ports;
 mod show;
@@ -23,6 +24,7 @@ use crate::failure::{Failure, Hint};
 use crate::gateway::{Gateway, Origins};
 use crate::{output, signals};
 
+pub use founding::{Founding, Refused};
 pub use layout::{Access, LEDGER, NODE_CONFIG, SERVICE_CERTIFICATE, write};
 use layout::{NetworkDir, NodeDir};
 use supervise::Supervisor;
@@ -79,19 +81,42 @@ async fn work(
 }
 
 fn prepare(dir: &NetworkDir, args: &SandboxArgs) -> Result<Vec<NodeDir>, Failure> {
-    let nodes: Vec<_> = if dir.is_made() {
-        dir.nodes()?
-    } else {
-        let making = output::spinner("making keys, certificates and the genesis block");
-        create::create(dir, &plan(args))?;
-        making.finish_and_clear();
-        (1..=args.nodes).map(|id| dir.node(id)).collect()
+    let nodes: Vec<_> = match &args.constitution {
+        Some(_) if dir.is_made() => {
+            return Err(Failure::new(
+                format!(
+                    "{} holds a network already, which goes on from what its members decided",
+                    dir.path().display()
+                ),
+                "leave out --constitution to resume it, or name another --dir",
+            ));
+        }
+        None if dir.is_made() => dir.nodes()?,
+        Some(constitution) => {
+            let founding =
+                Founding::read(constitution, args.nodes).map_err(|refused| refused.into_failure(constitution))?;
+            founding.check_identity(args.identity.as_deref())?;
+            create::found(dir, &founding, "synod constitution check FILE looks at a constitution")?;
+            founding.keys.keys().map(|id| dir.node(id.0)).collect()
+        }
+        None if args.identity.is_some() => {
+            return Err(Failure::new(
+                "a new network without --constitution has actors that are made with it, and --identity is none of them",
+                "leave out --identity, or name a constitution that lists its actor with --constitution",
+            ));
+        }
+        None => {
+            let making = output::spinner("making keys, certificates and the genesis block");
+            create::create(dir, &plan(args))?;
+            making.finish_and_clear();
+            (1..=args.nodes).map(|id| dir.node(id)).collect()
+        }
     };
     let count = nodes.len() as u64;
     if count != args.nodes && args.nodes != DEFAULT_NODES {
         return Err(Failure::new(
             format!("the network in {} has {count} nodes, not {}", dir.path().display(), args.nodes),
-            "leave out --nodes to resume it, or name another --dir",
+            "leave out --nodes to take those that there are, or name another --dir",
         ));
     }
     dir.configure(nodes, args)

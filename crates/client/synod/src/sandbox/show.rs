@@ -4,7 +4,7 @@ use serde_json::json;
 use synod_client::Network;
 use synod_crypto::Certificate;
 
-use super::layout::NetworkDir;
+use super::layout::{ACCOUNTS, NetworkDir};
 use crate::eth::dev_accounts;
 use crate::failure::{Failure, Hint};
 use crate::output;
@@ -29,7 +29,7 @@ fn as_json(dir: &NetworkDir, network: &Network, rpc_url: &str, digest: &str) -> 
         "rpc_url": rpc_url,
         "service_digest": digest,
         "nodes": network.nodes.iter().map(node).collect::<Vec<_>>(),
-        "accounts": dev_accounts().iter().map(account).collect::<Vec<_>>(),
+        "accounts": accounts(dir).iter().map(account).collect::<Vec<_>>(),
         "dir": dir.path(),
         "network_file": dir.network_file(),
         "members": identities(dir, "members"),
@@ -43,17 +43,27 @@ fn identities(dir: &NetworkDir, kind: &str) -> Vec<String> {
     (1..).map(stem).take_while(|stem| dir.path().join(format!("{stem}.crt")).exists()).collect()
 }
 
+/// The accounts that the network was made with; one that began with a constitution has those of its adapters' settings.
+fn accounts(dir: &NetworkDir) -> Vec<crate::eth::Account> {
+    if dir.path().join(ACCOUNTS).exists() { dev_accounts() } else { Vec::new() }
+}
+
 fn as_text(dir: &NetworkDir, network: &Network, rpc_url: &str, digest: &str, is_temporary: bool) -> String {
     let mut text = format!("Ethereum JSON-RPC   {rpc_url}\nservice identity    {digest}\n\nnodes\n");
     for node in &network.nodes {
         text += &format!("  {}  {}\n", node.id, node.url);
     }
-    text += "\naccounts, each with 10,000 ETH; the keys are published ones: use them nowhere else\n";
-    for account in dev_accounts() {
+    let accounts = accounts(dir);
+    if !accounts.is_empty() {
+        text += "\naccounts, each with 10,000 ETH; the keys are published ones: use them nowhere else\n";
+    }
+    for account in &accounts {
         text += &format!("  {}  {}\n", account.address.to_checksum(None), account.secret_hex());
     }
     let path = dir.path().display();
-    text += &format!("\nkeys of members, participants and nodes lie in {path}\n");
+    let members = identities(dir, "members");
+    let whose = if members.is_empty() { "nodes" } else { "members, participants and nodes" };
+    text += &format!("\nkeys of {whose} lie in {path}\n");
     for kind in ["members", "participants"] {
         let names = identities(dir, kind);
         text += &match &names[..] {
@@ -63,7 +73,10 @@ fn as_text(dir: &NetworkDir, network: &Network, rpc_url: &str, digest: &str, is_
         };
     }
     text += &format!("for other synod commands: export SYNOD_NODES={}\n", dir.network_file().display());
-    text += &format!("to govern: synod proposal list --identity {path}/members/member-1\n");
+    text += &match members.first() {
+        Some(first) => format!("to govern: synod proposal list --identity {path}/{first}\n"),
+        None => "to govern: synod proposal list --identity PATH, of a member's PATH.crt and PATH.key\n".to_owned(),
+    };
     text += match is_temporary {
         true => "stop with Ctrl-C; the directory is then removed (keep one with --dir)\n",
         false => "stop with Ctrl-C; the same command goes on from here\n",

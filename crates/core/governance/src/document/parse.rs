@@ -7,6 +7,7 @@ use synod_kv::WriteSet;
 use synod_types::{ActorId, NodeId, Time};
 use toml::Spanned;
 
+use super::founding::Beside;
 use super::policy::NamedPolicy;
 use crate::actions::{ActionKind, AddActor, PolicyKey};
 use crate::bounded::{Blob, Name};
@@ -92,7 +93,9 @@ struct ParsedActor {
     name: Name,
     /// For people; if it is there, it has to fit the certificate.
     id: Option<String>,
-    certificate: CertificateDer,
+    certificate: Option<CertificateDer>,
+    /// In a founding document, in place of `certificate`.
+    certificate_file: Option<Spanned<String>>,
     #[serde(default)]
     pins: Pins,
 }
@@ -103,7 +106,8 @@ struct ParsedNode {
     slot: u64,
     name: Name,
     owner: Spanned<String>,
-    public_key: Blob<PUBLIC_KEY_BYTES_MAX>,
+    /// Left out in a founding document.
+    public_key: Option<Spanned<Blob<PUBLIC_KEY_BYTES_MAX>>>,
     address: Address,
     code: Option<Measurement>,
     platform: Option<Platform>,
@@ -148,11 +152,24 @@ impl Document {
     /// # Errors
     /// The first thing that is not of the documented form, or every reference that leads nowhere.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        Self::read(text, None)
+    }
+
+    /// Reads the document with which founders begin a network: in it `certificate_file` may stand in the place of an actor's
+    /// `certificate`, and nodes have no `public_key` yet.
+    ///
+    /// # Errors
+    /// As [`Document::parse`], and every file that cannot be had, and every key that is there already.
+    pub fn parse_founding(text: &str, beside: &Beside<'_>) -> Result<Self, Vec<Problem>> {
+        Self::read(text, Some(beside))
+    }
+
+    fn read(text: &str, beside: Option<&Beside<'_>>) -> Result<Self, Vec<Problem>> {
         let parsed: Parsed = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             vec![problem(text, at, error.message().to_owned())]
         })?;
-        let mut reader = Reader { document: Self::empty(text, &parsed), problems: Vec::new() };
+        let mut reader = Reader { document: Self::empty(text, &parsed), beside, problems: Vec::new() };
         reader.read(parsed);
         if reader.problems.is_empty() { Ok(reader.document) } else { Err(reader.problems) }
     }
@@ -169,6 +186,19 @@ impl Document {
     pub fn genesis_writes(&self, time: Time) -> Result<WriteSet, Vec<Problem>> {
         let located = |flaws: Vec<Flaw>| flaws.iter().map(|flaw| self.locate(flaw)).collect();
         self.constitution.genesis_writes(time).map_err(located)
+    }
+
+    /// What an adapter has against its entry, as a problem of its line; of the document as a whole if none has that name.
+    pub fn adapter_problem(&self, name: &str, reason: String) -> Problem {
+        let place = self.constitution.adapters.iter().position(|adapter| adapter.name.as_str() == name);
+        let at = place.and_then(|place| self.adapters.get(place));
+        problem(&self.text, at.copied().unwrap_or(0), reason)
+    }
+
+    /// Lists a node that the document leaves to whoever founds the network. What is wrong with it is told of the document's
+    /// first line.
+    pub fn add_node(&mut self, slot: NodeId, node: NodeEntry) {
+        self.constitution.nodes.insert(slot, node);
     }
 
     fn locate(&self, flaw: &Flaw) -> Problem {
@@ -215,12 +245,13 @@ impl std::fmt::Debug for Document {
     }
 }
 
-struct Reader {
+pub(super) struct Reader<'a> {
     document: Document,
+    pub(super) beside: Option<&'a Beside<'a>>,
     problems: Vec<Problem>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn read(&mut self, parsed: Parsed) {
         self.document.constitution.network.admin = parsed.network.admin;
         parsed.member.into_iter().for_each(|actor| self.actor(Role::Member, actor));
@@ -252,7 +283,8 @@ impl Reader {
 
     fn actor(&mut self, role: Role, actor: Spanned<ParsedActor>) {
         let at = actor.span().start;
-        let ParsedActor { name, id, certificate, pins } = actor.into_inner();
+        let ParsedActor { name, id, certificate, certificate_file, pins } = actor.into_inner();
+        let Some(certificate) = self.certificate(at, certificate, certificate_file) else { return };
         let found = certificate.actor_id().map(|id| id.to_hex());
         if id.is_some_and(|id| Some(id) != found) {
             self.refuse(at, format!("the id of {:?} is not that of the certificate's key", name.as_str()));
@@ -268,6 +300,7 @@ impl Reader {
             let reason = format!("there is no actor {:?}", owner.get_ref());
             return self.refuse(owner.span().start, reason);
         };
+        let Some(public_key) = self.public_key(at, NodeId(slot), public_key) else { return };
         let entry = NodeEntry { name, owner: owner_id, public_key, address, code, platform };
         if self.document.nodes.insert(NodeId(slot), at).is_some() {
             self.refuse(at, format!("the slot {slot} is taken"));
@@ -346,7 +379,7 @@ impl Reader {
         constitution.actor_named(name).or_else(by_id)
     }
 
-    fn refuse(&mut self, at: usize, reason: String) {
+    pub(super) fn refuse(&mut self, at: usize, reason: String) {
         self.problems.push(problem(&self.document.text, at, reason));
     }
 }

@@ -5,6 +5,7 @@
 mod actions;
 mod certificates;
 mod decided_once;
+mod founding;
 mod identities;
 mod ledger;
 mod refusals;
