@@ -15,6 +15,7 @@ mod gateway;
 mod node_dir;
 mod output;
 mod sandbox;
+mod service_file;
 mod signals;
 #[cfg(test)]
 #[path = "../../client/tests/common/mod.rs"]

@@ -22,6 +22,7 @@ use crate::failure::{Failure, Hint};
 use crate::node_dir::{NewNode, first_record};
 use crate::output;
 use crate::sandbox::{Access, LEDGER, NODE_CONFIG, SERVICE_CERTIFICATE, write};
+use crate::service_file::service_file;
 
 /// What the command prints with `--json`. The fields are a contract with programs.
 #[derive(Serialize)]
@@ -134,7 +135,11 @@ impl Like {
         Ok(Self {
             dir: dir.into(),
             slot: listed.map(|(slot, _)| *slot).or_else(shown),
-            service_certificate: text(SERVICE_CERTIFICATE)?,
+            // A newcomer is given what is in force now; the one it was made from keeps what it was made with.
+            service_certificate: match service_file(&config.directory, &service, &session_keys)? {
+                Some(in_force) => in_force,
+                None => text(SERVICE_CERTIFICATE)?,
+            },
             config,
             service,
             session_keys,

@@ -124,7 +124,10 @@ pub fn walk(
 }
 
 /// The chunk files of `dir`, or of the ledger in it, in order, with their sizes.
-fn files(dir: &Path) -> Result<Vec<(PathBuf, u64)>, Failure> {
+///
+/// # Errors
+/// If there are none, or the directory cannot be read.
+pub fn files(dir: &Path) -> Result<Vec<(PathBuf, u64)>, Failure> {
     let hint = "name a node's directory or its ledger directory";
     let inner = dir.join("ledger");
     let dir = if inner.is_dir() { inner } else { dir.to_path_buf() };
