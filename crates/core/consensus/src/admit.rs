@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use raft::StateRole;
-use raft::eraftpb::{Entry, Message};
+use raft::eraftpb::{Entry, Message, MessageType};
 use synod_types::boundary::LogRecord;
 use synod_types::ids::NUMBER_MAX;
 use synod_types::limits::PEER_MESSAGE_BYTES_MAX;
@@ -52,6 +52,20 @@ impl Admitted {
         self.message.as_ref().map(|message| View(message.term))
     }
 
+    /// Whether the sender says that it leads, or asks to.
+    pub fn speaks_as_leader(&self) -> bool {
+        self.message.as_ref().is_some_and(|message| {
+            matches!(
+                message.msg_type,
+                MessageType::MsgAppend
+                    | MessageType::MsgHeartbeat
+                    | MessageType::MsgTimeoutNow
+                    | MessageType::MsgRequestVote
+                    | MessageType::MsgRequestPreVote
+            )
+        })
+    }
+
     /// What the message binds its sender to, if anything.
     ///
     /// Of an acknowledgement to an older leader nothing is said but its view: other entries may stand there by now.
@@ -79,6 +93,8 @@ pub(crate) struct Standing<'a> {
     pub stamp: u64,
     /// Whether what the sender grants, acknowledges and asks of a leader counts, if it has a part.
     pub counts: bool,
+    /// Of a stranger, up to which entry it is believed that the log is committed; `None` for all others.
+    pub believed: Option<u64>,
 }
 
 /// Whether a message goes on to the engine.
@@ -167,26 +183,28 @@ impl Standing<'_> {
                 let hint = self.check_refusal(view, after, (hint, hint_view))?;
                 pass(PeerMessage::Refused { view, after, hint, hint_view, commit })
             }
-            PeerMessage::AskVote { view, last, last_view, commit, .. } => {
+            PeerMessage::AskVote { view, ask, last, last_view, commit, commit_view } => {
                 in_range(&[("last index", last), ("commit", commit)])?;
                 if last_view >= view {
                     return Err(PeerMisbehaved::CandidateAheadOfItself { view, last: last_view });
                 }
-                pass(message)
+                let known = self.believe(commit);
+                let (commit, commit_view) = if known == commit { (commit, commit_view) } else { Default::default() };
+                pass(PeerMessage::AskVote { view, ask, last, last_view, commit, commit_view })
             }
             PeerMessage::Vote { view, ask, granted, commit, .. } => {
                 in_range(&[("commit", commit)])?;
                 self.check_vote(view, ask, granted)?;
                 pass(message)
             }
-            PeerMessage::Heartbeat { view, commit, .. } => {
+            PeerMessage::Heartbeat { view, commit, read } => {
                 in_range(&[("commit", commit)])?;
                 self.check_leader(from, view)?;
                 // `commit_to` panics beyond the end of the log.
                 if view >= self.view && commit.0 > self.log.last() {
                     return Err(PeerMisbehaved::CommitBeyondLog { commit, last: LogIndex(self.log.last()) });
                 }
-                pass(message)
+                pass(PeerMessage::Heartbeat { view, commit: self.believe(commit), read })
             }
             PeerMessage::HeartbeatSeen { commit, .. } => {
                 in_range(&[("commit", commit)])?;
@@ -195,7 +213,8 @@ impl Standing<'_> {
             PeerMessage::TakeOver { view } => {
                 self.check_leader(from, view)?;
                 // Only the leader that we follow hands over, and we know it by its appends.
-                if view == self.view && self.leader == Some(from) { pass(message) } else { Ok(Verdict::Drop) }
+                let is_followed = view == self.view && self.leader == Some(from) && self.believed.is_none();
+                if is_followed { pass(message) } else { Ok(Verdict::Drop) }
             }
             PeerMessage::AskRead { read } => {
                 names(read, from)?;
@@ -206,9 +225,14 @@ impl Standing<'_> {
                 in_range(&[("index", index)])?;
                 names(read, self.id)?;
                 let ours = read.incarnation == self.incarnation && view == self.view && self.leader == Some(from);
-                if ours { pass(message) } else { Ok(Verdict::Drop) }
+                if ours && self.believed.is_none() { pass(message) } else { Ok(Verdict::Drop) }
             }
         }
+    }
+
+    /// How far the log is committed, if the sender says that it is up to `commit`.
+    fn believe(&self, commit: LogIndex) -> LogIndex {
+        self.believed.map_or(commit, |believed| commit.min(LogIndex(believed.max(self.committed))))
     }
 
     /// A view has one leader.
@@ -229,6 +253,7 @@ impl Standing<'_> {
     ) -> Result<Verdict, PeerMisbehaved> {
         in_range(&[("index", after), ("commit", commit)])?;
         self.check_leader(from, view)?;
+        let commit = self.believe(commit);
         let without_entries = PeerMessage::Append { view, after, after_view, commit, entries: Vec::new() };
         // A leader of the past gets its answer whatever its entries are, and so does one that
         // sends what we have committed: the engine answers both before it looks at entries.
@@ -248,10 +273,21 @@ impl Standing<'_> {
             // The engine refuses it and says where our logs may agree.
             return pass(without_entries);
         }
+        let entries = if self.believed.is_some() { up_to_last_block(entries) } else { entries };
         let records = self.new_records(after, &entries)?;
+        if self.believed.is_some() && self.replaces_with_older(&records) {
+            return Ok(Verdict::Drop);
+        }
         let new_after = LogIndex(after.0 + (entries.len() - records.len()) as u64);
         let message = PeerMessage::Append { view, after, after_view, commit, entries };
         Ok(Verdict::Pass(message, NewEntries { after: new_after, records }))
+    }
+
+    /// Whether `records` would replace entries of ours without being of a later view. What a leader of a later view has
+    /// signed tells that nothing is committed that it lacks; signatures of an earlier one may just be shown again.
+    fn replaces_with_older(&self, records: &[LogRecord]) -> bool {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return false };
+        first.index.0 <= self.log.last() && last.view.0 <= self.log.last_view()
     }
 
     /// Views never fall along a log, and none is above the view of the leader that sends them.
@@ -358,6 +394,13 @@ impl Standing<'_> {
         };
         if granted && not_asked { Err(PeerMisbehaved::VoteNotAskedFor { view, ours: self.view }) } else { Ok(()) }
     }
+}
+
+/// Without the entries at the end that nobody has signed: a block signs all before it.
+fn up_to_last_block(mut entries: Vec<WireEntry>) -> Vec<WireEntry> {
+    let signed = entries.iter().rposition(|entry| matches!(entry, WireEntry::Block { .. }));
+    entries.truncate(signed.map_or(0, |last| last + 1));
+    entries
 }
 
 /// Whether a message is an answer or a request that only who takes part may send.

@@ -365,14 +365,24 @@ impl Consensus {
         self.standing().admit(from, bytes)
     }
 
-    /// As [`Consensus::admit`], of somebody who speaks for `from` by a credential that this node does not know. It may
-    /// have been given to `from` in an entry that this node can learn only from it: so it is heard as a leader and as a
-    /// candidate. What it grants, acknowledges and asks of a leader does not count.
+    /// As [`Consensus::admit`], of somebody who speaks for `from` by a credential that is in no node list in force, as
+    /// far as this node knows. It may have been given to `from` in an entry that this node can learn only from it: so it
+    /// is heard as a leader and as a candidate, but not believed. Of its entries those are taken that a block follows,
+    /// which the caller verifies; the log is committed up to `believed` at most, which the caller knows by other means;
+    /// it answers no reads and hands nothing over.
+    ///
+    /// What it grants, acknowledges and asks of a leader counts if `counts` says so and it has a part.
     ///
     /// # Errors
     /// If no correct peer sends such a message.
-    pub fn admit_unknown(&self, from: NodeId, bytes: Untrusted<Bytes>) -> Result<Admitted, PeerMisbehaved> {
-        Standing { counts: false, ..self.standing() }.admit(from, bytes)
+    pub fn admit_stranger(
+        &self,
+        from: NodeId,
+        bytes: Untrusted<Bytes>,
+        counts: bool,
+        believed: LogIndex,
+    ) -> Result<Admitted, PeerMisbehaved> {
+        Standing { counts, believed: Some(believed.0), ..self.standing() }.admit(from, bytes)
     }
 
     /// Lets an admitted message take effect.
@@ -575,6 +585,7 @@ impl Consensus {
             log: &self.raw.store().log,
             stamp: self.stamp,
             counts: true,
+            believed: None,
         }
     }
 

@@ -376,13 +376,14 @@ fn covers(segment: &[Entry], index: u64) -> bool {
     matches!((segment.first(), segment.last()), (Some(a), Some(b)) if (a.index..=b.index).contains(&index))
 }
 
-/// As many of `entries` as fit `bytes_max`, and at least one.
+/// As many of `entries` as fit `bytes_max`, and at least one. After an entry that is no block the next one comes with it:
+/// a follower that does not know its leader takes such an entry only with the signed block that follows.
 fn fitting<'a>(entries: impl Iterator<Item = &'a Entry>, bytes_max: u64) -> Vec<Entry> {
     let mut taken: Vec<Entry> = Vec::new();
     let mut bytes = 0;
     for entry in entries {
         bytes += entry_bytes(entry) as u64;
-        if bytes > bytes_max && !taken.is_empty() {
+        if bytes > bytes_max && taken.last().is_some_and(|last| kind(last) == EntryKind::Block) {
             break;
         }
         taken.push(entry.clone());
@@ -533,6 +534,17 @@ mod tests {
         assert!(log.holds(2) && log.holds(4) && !log.holds(5) && log.holds(6) && !log.holds(8));
         let read = log.read(3, 8, u64::MAX).unwrap();
         assert_eq!(read, records()[2..4].iter().map(entry_of).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_entry_that_nobody_signs_is_read_with_the_block_after_it() {
+        let log = log();
+        for (place, record) in records().iter().enumerate().skip(1) {
+            let read = log.read(record.index.0, 9, 1).unwrap();
+            let last = read.last().unwrap();
+            assert!(facts(last).is_some() || last.index == log.last(), "from entry {place}");
+            assert!(read[..read.len() - 1].iter().all(|entry| facts(entry).is_none()));
+        }
     }
 
     #[test]

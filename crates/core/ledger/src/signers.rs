@@ -35,6 +35,12 @@ impl Signers {
         self.keys.node(node) == Some(key) || self.retiring.get(&node) == Some(key)
     }
 
+    /// The same of whoever has the key with digest `key`; without one, of the slot.
+    pub fn may_lead(&self, node: NodeId, key: Option<Digest>) -> bool {
+        let keys = self.keys.node(node).into_iter().chain(self.retiring.get(&node));
+        keys.into_iter().any(|known| key.is_none_or(|key| known.digest() == key))
+    }
+
     /// After a governance transaction that says this.
     pub(crate) fn after(&self, public: &GovernancePublic) -> Self {
         let nodes = public.nodes.as_ref().unwrap_or(&self.keys.nodes).clone();

@@ -22,7 +22,12 @@ impl Node {
     pub(crate) fn on_consensus_message(&mut self, now: Time, from: NodeId, bytes: Untrusted<Bytes>) {
         let Engine::Running(consensus) = &self.engine else { return };
         let is_known = !self.has_other_key(from);
-        let admitted = if is_known { consensus.admit(from, bytes) } else { consensus.admit_unknown(from, bytes) };
+        let is_stranger = self.is_stranger(from);
+        let admitted = if is_stranger {
+            consensus.admit_stranger(from, bytes, is_known, self.committed_by_blocks())
+        } else {
+            consensus.admit(from, bytes)
+        };
         let Ok(admitted) = admitted else { return };
         if is_known && consensus.configuration().contains(from) {
             self.heard.insert(from, now);
@@ -30,8 +35,14 @@ impl Node {
         if admitted.view().is_some_and(|view| self.unheeded.said(now, from, view)) {
             return;
         }
+        if is_stranger && admitted.speaks_as_leader() && !self.hears_strangers(now) {
+            return;
+        }
         if !self.check_new_entries(now, from, &admitted) {
             return;
+        }
+        if is_stranger && !admitted.entries().records.is_empty() {
+            self.strangers.brought_a_block();
         }
         if is_known {
             self.memory.note(from, admitted.promise());

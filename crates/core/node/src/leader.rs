@@ -66,8 +66,11 @@ impl Node {
         if self.leadership.is_some() {
             self.answer_done_governance();
             self.close_block_if_due(now);
-        } else if let Some(leader) = consensus.leader().filter(|leader| *leader != self.id) {
-            self.forward_all(now, leader, consensus.view());
+        } else {
+            let view = consensus.view();
+            if let Some(leader) = self.listed_leader() {
+                self.forward_all(now, leader, view);
+            }
         }
     }
 

@@ -52,6 +52,7 @@ mod settings;
 mod start;
 mod stay;
 mod steps;
+mod strangers;
 mod synced;
 mod unheeded;
 mod vote_record;

@@ -23,6 +23,7 @@ use crate::reads::Reads;
 use crate::requests::RequestTable;
 use crate::resume::{Circle, Memory, Resuming, Standing};
 use crate::sealing::Seals;
+use crate::strangers::Strangers;
 use crate::synced::Synced;
 use crate::unheeded::Unheeded;
 use crate::vote_record::VoteRecord;
@@ -47,6 +48,7 @@ pub struct Node {
     pub(crate) layers: Layers,
     pub(crate) leadership: Option<Leadership>,
     pub(crate) unheeded: Unheeded,
+    pub(crate) strangers: Strangers,
     /// Blocks at the worker whose leadership ended meanwhile: their results are dropped as they come.
     pub(crate) stale_executions: u32,
     pub(crate) inbox: Inbox,
@@ -304,6 +306,8 @@ impl Node {
             PeerMessage::Forward(requests) => requests.into_iter().for_each(|request| {
                 self.admit(now, Origin::Peer(from, request.token), request);
             }),
+            // Requests go to leaders that are listed, and so must answers come from one.
+            PeerMessage::ForwardReply(_) if self.listed_leader() != Some(from) => {}
             PeerMessage::ForwardReply(responses) => {
                 responses.into_iter().for_each(|response| self.on_forward_reply(from, response));
             }

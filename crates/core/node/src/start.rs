@@ -34,6 +34,7 @@ use crate::requests::RequestTable;
 use crate::resume::{Circle, Disk, Memory, Resuming};
 use crate::sealing::{CheckRefused, Seals};
 use crate::settings::SettingsProgress;
+use crate::strangers::Strangers;
 use crate::synced::Synced;
 use crate::unheeded::Unheeded;
 use crate::vote_record::{OutOfStep, VoteRecord};
@@ -176,6 +177,7 @@ impl Start {
             layers: Layers::default(),
             leadership: None,
             unheeded: Unheeded::default(),
+            strangers: Strangers::default(),
             stale_executions: 0,
             inbox: Inbox::default(),
             reads: Reads::default(),
@@ -287,6 +289,7 @@ impl Start {
         config.retained_bytes_max = self.retained_bytes_max.unwrap_or(config.retained_bytes_max);
         config.check()?;
         self.node.unheeded = Unheeded::new(config.election_timeout.1);
+        self.node.strangers = Strangers::new(config.election_timeout.1);
         self.node.removed = self.node.was_removed(id) && circle.nodes().all(|node| node != id);
         let resuming = Resuming::new(now, id, circle, self.disk);
         self.node.engine = Engine::Resuming { resuming, restored: Some(Box::new((config, self.restored))) };

@@ -47,6 +47,8 @@ pub struct Cluster {
     pub garbled: Option<NodeId>,
     /// The most reads for clients that one node had under way at once.
     pub reads_at_once: usize,
+    /// What nodes sent to slots for which there is no machine.
+    pub to_strangers: Vec<Bytes>,
     /// Why nodes stopped by themselves.
     stops: BTreeMap<NodeId, StopReason>,
     /// Which node crashes in its next append, and how many entries are on its disk then.
@@ -146,6 +148,7 @@ impl Cluster {
             blocked: BTreeSet::new(),
             garbled: None,
             reads_at_once: 0,
+            to_strangers: Vec::new(),
             stops: BTreeMap::new(),
             crash: None,
             now,
@@ -258,6 +261,12 @@ impl Cluster {
     pub fn tell(&mut self, node: NodeId, from: NodeId, message: Vec<u8>) {
         let bytes = Untrusted::new(Bytes::from(message));
         self.events.push_back((node, Event::PeerMessage { from, bytes }));
+    }
+
+    /// Tells `node` that a channel to `peer` stands, which has proved to hold the key with digest `key`.
+    pub fn prove(&mut self, node: NodeId, peer: NodeId, key: Digest) {
+        self.events.push_back((node, Event::PeerProved { peer, key }));
+        self.events.push_back((node, Event::PeerConnected(peer)));
     }
 
     /// A write of the member's as one node forwards it to another.
@@ -621,7 +630,13 @@ impl Cluster {
     }
 
     fn deliver(&mut self, node: NodeId, event: Event) {
-        let machine = self.machines.get_mut(&node).unwrap();
+        let Some(machine) = self.machines.get_mut(&node) else {
+            self.to_strangers.extend(match event {
+                Event::PeerMessage { bytes, .. } => bytes.check(Ok::<_, ()>).ok(),
+                _ => None,
+            });
+            return;
+        };
         let now = machine.clock(self.now);
         let Some(running) = &mut machine.node else { return };
         running.handle(now, event);

@@ -18,6 +18,7 @@ mod restarts;
 mod rotation;
 mod settings;
 mod staying;
+mod strangers;
 mod unusable;
 
 use synod_node::{Query, QueryAnswer, Refusal, Role, TxStatus};
