@@ -48,15 +48,17 @@ impl Latecomers {
         }
     }
 
-    /// Takes in what `peer` remembers, beside what this node holds `now`.
+    /// Takes in what `peer` remembers, beside what this node holds `now`. One that is not `listed` is asked again.
     ///
     /// # Errors
     /// If the peer saw more than the disk held, or than this node holds.
-    pub fn heard(&mut self, now: &Standing<'_>, peer: NodeId, seen: Promise) -> Result<(), StopReason> {
+    pub fn heard(&mut self, now: &Standing<'_>, peer: NodeId, seen: Promise, listed: bool) -> Result<(), StopReason> {
         if !self.includes(peer) {
             return Ok(());
         }
-        self.heard.insert(peer);
+        if listed {
+            self.heard.insert(peer);
+        }
         let check = |view: View, seen: Promise| {
             if self.spoke_in.contains(&view) {
                 now.check(peer, seen)
@@ -88,7 +90,7 @@ mod tests {
         let view_at = |index: LogIndex| (index <= LogIndex(9)).then_some(View(3));
         let vote = Vote { view: View(view), voted_for: None };
         let now = Standing { node: NodeId(1), vote, last: (LogIndex(9), View(3)), view_at: &view_at };
-        late.heard(&now, PEER, seen)
+        late.heard(&now, PEER, seen, true)
     }
 
     fn acknowledged(view: u64, index: u64) -> Promise {

@@ -327,14 +327,17 @@ impl Node {
     }
 
     fn on_remembered(&mut self, now: Time, from: NodeId, seen: Promise, circle: Circle) {
-        let was_late = self.is_late(from);
+        let (was_late, is_stranger) = (self.is_late(from), self.is_stranger(from));
         let checked = match (&mut self.engine, &mut self.latecomers) {
-            (Engine::Resuming { resuming, .. }, _) => resuming.heard(now, from, seen, circle),
+            (Engine::Resuming { resuming, .. }, _) => {
+                resuming.is_stranger(from, is_stranger);
+                resuming.heard(now, from, seen, circle)
+            }
             (Engine::Running(consensus), Some(latecomers)) => {
                 let (index, view) = consensus.last();
                 let view_at = |index| consensus.view_at(index);
                 let standing = Standing { node: self.id, vote: self.kept.vote, last: (index, view), view_at: &view_at };
-                latecomers.heard(&standing, from, seen)
+                latecomers.heard(&standing, from, seen, !is_stranger)
             }
             (Engine::Idle | Engine::Running(_), _) => Ok(()),
         };
@@ -352,7 +355,7 @@ impl Node {
         }
         let (config, restored) = *restored.take().expect("a node resumes once");
         let (disk, heard) = resuming.confirmed();
-        self.latecomers = Some(Latecomers::new(heard.clone(), disk));
+        self.latecomers = Some(Latecomers::new(heard, disk));
         let mut consensus = Consensus::new(&config, restored, now).expect("the configuration was checked at start");
         if self.removed {
             consensus.stand_no_more();

@@ -154,6 +154,8 @@ pub struct Resuming {
     disk: Disk,
     circle: Circle,
     heard: BTreeSet<NodeId>,
+    /// Those of them that spoke under keys which no list in force here names.
+    strangers: BTreeSet<NodeId>,
     /// When those heard and this node became a quorum.
     quorum_at: Option<Time>,
     ask_at: Time,
@@ -162,7 +164,15 @@ pub struct Resuming {
 impl Resuming {
     /// A start of `node` from `disk`, which knows of `circle`.
     pub fn new(now: Time, node: NodeId, circle: Circle, disk: Disk) -> Self {
-        let mut resuming = Self { node, disk, circle, heard: BTreeSet::new(), quorum_at: None, ask_at: now };
+        let mut resuming = Self {
+            node,
+            disk,
+            circle,
+            heard: BTreeSet::new(),
+            strangers: BTreeSet::new(),
+            quorum_at: None,
+            ask_at: now,
+        };
         // A sole voter is a quorum before anybody answers.
         resuming.note_quorum(now);
         resuming
@@ -212,9 +222,19 @@ impl Resuming {
             || self.quorum_at.is_some_and(|at| now >= at.after(LAST_ANSWERS_WAIT))
     }
 
+    /// Notes under which key `peer` speaks. Who got another key while this node was away helps it to start; but as
+    /// anybody with a certificate may say so, whoever is listed is asked again when it comes.
+    pub fn is_stranger(&mut self, peer: NodeId, is_stranger: bool) {
+        if is_stranger {
+            self.strangers.insert(peer);
+        } else {
+            self.strangers.remove(&peer);
+        }
+    }
+
     /// What the disk held, and which peers have confirmed it.
-    pub fn confirmed(&self) -> (Disk, &BTreeSet<NodeId>) {
-        (self.disk.clone(), &self.heard)
+    pub fn confirmed(&self) -> (Disk, BTreeSet<NodeId>) {
+        (self.disk.clone(), self.heard.difference(&self.strangers).copied().collect())
     }
 
     /// Whether it is time to ask; if so, the next time is set.

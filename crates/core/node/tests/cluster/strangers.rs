@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use synod_node::{Answer, Query, Role};
+use synod_consensus::Promise;
+use synod_node::{Answer, Query, Role, StopReason};
 use synod_types::boundary::EntryKind;
-use synod_types::{Digest, Encode, Encoder, NodeId, View};
+use synod_types::{Digest, Encode, Encoder, LogIndex, NodeId, View};
 
 use crate::harness::{Cluster, put};
 use crate::membership::others;
@@ -147,4 +148,35 @@ fn strangers_that_say_they_lead_do_not_keep_the_others_from_leading() {
     assert!(leads.is_some(), "{:?}", cluster.status(node));
     disturb(&mut cluster);
     cluster.write(node, 20, put(7, "after the leader")).unwrap();
+}
+
+/// The host of a rolled-back disk makes certificates for the slots of the two peers, and has them remember nothing.
+#[test]
+fn strangers_do_not_spare_a_rolled_back_disk_the_word_of_those_who_are_listed() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.run_until_leader();
+    cluster.write(leader, 1, put(1, "before")).unwrap();
+    cluster.run_idle();
+    let node = others(&cluster, &[leader])[0];
+    let image = cluster.image(node);
+    cluster.write(leader, 2, put(1, "after")).unwrap();
+    cluster.run_idle();
+    let peers = others(&cluster, &[node]);
+    cluster.part(&[node], &peers);
+    cluster.start_from(node, image).unwrap();
+    let mut nothing = Encoder::default();
+    4u8.encode(&mut nothing);
+    Promise::default().encode(&mut nothing);
+    LogIndex(0).encode(&mut nothing);
+    (0..2).for_each(|_| nothing.count(0));
+    let nothing = nothing.finish();
+    for peer in &peers {
+        cluster.prove(node, *peer, NEW_KEY);
+        cluster.tell(node, *peer, nothing.clone());
+    }
+    cluster.run_for(Duration::from_secs(2));
+    assert_ne!(cluster.status(node).role, Role::Resuming, "it takes them for peers that got other keys");
+    cluster.join();
+    cluster.run_until_down(node);
+    assert!(matches!(cluster.stop_reason(node), Some(StopReason::DiskRolledBack { .. })));
 }
