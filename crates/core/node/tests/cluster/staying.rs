@@ -9,7 +9,7 @@ use crate::harness::{Cluster, put};
 use crate::membership::{
     check, decided, newcomer, other_key, others, removal, run_until_removed, run_until_voter, voters,
 };
-use crate::organisation::{body, founder_of, propose};
+use crate::organisation::{body, founder_of, network, propose};
 
 /// When it was decided all three were there; one of the two that stay has gone before consensus followed.
 #[test]
@@ -118,5 +118,18 @@ fn nodes_that_are_down_are_removed_before_those_that_answer() {
         } else {
             assert_eq!(check(&mut cluster, &[leader.0, 4], 2), voters(&[leader.0, 4]));
         }
+    }
+}
+
+#[test]
+fn a_network_of_one_or_two_nodes_is_told_to_add_one_before_it_gives_a_node_another_key() {
+    for nodes in [1, 2] {
+        let mut cluster = Cluster::new(nodes);
+        let leader = cluster.run_until_leader();
+        let action = other_key(&mut cluster, NodeId(1));
+        let founder = founder_of(&cluster);
+        let proposal = founder.propose(network(&cluster, leader), 50, vec![action]);
+        let (status, text) = body(&cluster.govern(leader, founder.id(), 50, proposal));
+        assert_eq!((status, text.contains("TooFewNodesStay"), text.contains("add nodes first")), (422, true, true));
     }
 }
