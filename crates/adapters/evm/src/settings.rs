@@ -65,6 +65,10 @@ const CODE_SIZE_MAX: u64 = 512 << 10;
 /// The most gas that a network may allow one transaction: some seconds of computation.
 const GAS_LIMIT_MAX: u64 = 2_000_000_000;
 
+/// How many live instances a network may have: each costs milliseconds when settings are tried, which whoever may
+/// propose can ask for.
+const INSTANCES_MAX: usize = 64;
+
 /// Writes the instances of `settings`; an error says what is wrong with them.
 pub(crate) fn write_genesis(tx: &mut Tx<'_>, settings: &[u8]) -> Result<(), String> {
     Settings::parse(settings)?.instances.into_iter().try_for_each(|live| live.write(tx))
@@ -74,6 +78,10 @@ impl Settings {
     /// Reads settings whose instances are told apart, by their names and by what is signed for them.
     pub(crate) fn parse(settings: &[u8]) -> Result<Self, String> {
         let settings: Self = serde_json::from_slice(settings).map_err(|error| error.to_string())?;
+        let count = settings.instances.len();
+        if count > INSTANCES_MAX {
+            return Err(format!("{count} instances: a network has {INSTANCES_MAX} at most"));
+        }
         let (mut names, mut chains) = (BTreeSet::new(), BTreeMap::new());
         for LiveInstance { name, chain_id, .. } in &settings.instances {
             if !names.insert(name) {

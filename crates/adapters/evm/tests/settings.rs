@@ -110,6 +110,17 @@ fn instances_are_added_with_an_allocation_of_their_own() {
 }
 
 #[test]
+fn more_instances_than_a_network_may_have_are_refused_before_any_is_made() {
+    let mut network = Network::new(&settings(&[main(json!({}))]));
+    let instances = |count: u64| {
+        let more = (1..count).map(|n| json!({"name": format!("n{n}"), "chain_id": CHAIN_ID + n, "alloc": {}}));
+        settings(&[main(json!({}))].into_iter().chain(more).collect::<Vec<_>>())
+    };
+    assert_eq!(network.configure(&instances(65)), Err("65 instances: a network has 64 at most".into()));
+    assert_eq!(network.configure(&instances(64)), Ok(()));
+}
+
+#[test]
 fn how_an_instance_began_stays_and_every_reason_is_told() {
     let mut network = Network::new(&settings(&[main(json!({})), json!({"name": "b", "chain_id": 2})]));
     let before = network.worker.layers().tip().clone();

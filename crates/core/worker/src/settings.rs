@@ -106,7 +106,9 @@ pub fn try_settings(
     let in_force = known.unwrap_or_default().in_force;
     let mut tx = Tx::new(state);
     if in_force != settings {
-        adapter.configure(&mut tx, &in_force, settings)?;
+        adapter
+            .configure(&mut tx, &in_force, settings)
+            .map_err(|refused| SetupError { reason: cut(&refused.reason), ..refused })?;
     }
     let writes = tx.into_write_set();
     assert_own(name, &writes);
@@ -114,6 +116,11 @@ pub fn try_settings(
         return Err(refused("they would write more than a block can hold"));
     }
     Ok(writes)
+}
+
+/// As much of a reason as is kept and told.
+fn cut(reason: &str) -> String {
+    reason.chars().take(REASON_CHARS_MAX).collect()
 }
 
 /// Hands settings to an adapter on the state `tip`. Returns what that writes, at least where the adapter stands, and the
@@ -130,7 +137,6 @@ pub fn configure(
         }
         Err(SetupError { reason, .. }) => {
             let known = AdapterSettings::of(tip, name).ok().flatten().unwrap_or_default();
-            let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
             let reply = Reply::text(422, reason.clone());
             let refused = Some(SettingsRefused { decided_at: decided.at, reason });
             (WriteSet::default(), AdapterSettings { refused, ..known }, reply)
