@@ -61,7 +61,7 @@ async fn body(
     }
     let proposal = check_proposal(&view, &speaker.network).hint(DO_NOT_VOTE)?;
     if !quiet {
-        eprint!("{}", show::what(&view.summary, Some(&proposal)));
+        eprint!("{}", show::what(&view.summary, Some((&proposal, &speaker.constitution))));
     }
     let choice = match choice {
         cli::Choice::Accept => Choice::Accept,

@@ -10,6 +10,7 @@ mod rule;
 mod session;
 mod show;
 mod watch;
+mod whole;
 
 pub use ballot::ballot;
 pub use constitution::constitution;

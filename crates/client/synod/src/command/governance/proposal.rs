@@ -6,6 +6,7 @@ use serde_json::Value;
 use synod_client::governance::{Speaker, Which, check_proposal};
 use synod_crypto::random_bytes;
 use synod_governance::bounded::{Blob, List, Note};
+use synod_governance::document::Document;
 use synod_governance::{ProposalBody, Request, WithdrawalBody};
 use synod_types::Digest;
 
@@ -130,14 +131,22 @@ fn join(whole: &mut Option<Value>, mut page: Value) {
 }
 
 async fn show_one(args: ProposalIdArgs, json: bool) -> Result<(), Failure> {
-    let answer = Session::open(&args.govern)?.governance.proposal(args.id).await?;
+    let session = Session::open(&args.govern)?;
+    let answer = session.governance.proposal(args.id).await?;
     let network = Digest::from_hex(&answer.view.network).unwrap_or_default();
     // Of a closed one nodes have the gist only, which no digest names.
     let body = match answer.view.decision {
         Some(_) => None,
         None => Some(check_proposal(&answer.view, &network).hint(DO_NOT_VOTE)?),
     };
-    if json { show::verbatim(&answer.body) } else { output::text(&show::proposal(&answer.view, body.as_ref())) }
+    if json {
+        return show::verbatim(&answer.body);
+    }
+    // For the names of actors alone.
+    let in_force = session.governance.constitution().await?.view;
+    let document = Document::parse(&in_force.toml).map_err(|_| Failure::new(NO_CONSTITUTION, DO_NOT_VOTE))?;
+    let body = body.as_ref().map(|body| (body, document.constitution()));
+    output::text(&show::proposal(&answer.view, body))
 }
 
 async fn withdraw(args: ProposalIdArgs, json: bool) -> Result<(), Failure> {
@@ -148,6 +157,9 @@ async fn withdraw(args: ProposalIdArgs, json: bool) -> Result<(), Failure> {
     let signed = session.sign(&WithdrawalBody { proposal: args.id, digest }, &speaker)?;
     session.submit_on_proposal(&Request::Withdraw(signed), json).await
 }
+
+/// A node whose constitution cannot be read is no node to ask.
+const NO_CONSTITUTION: &str = "the node's answer holds no constitution";
 
 #[cfg(test)]
 mod tests {

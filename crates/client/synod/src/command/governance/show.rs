@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 use synod_client::governance::{PolicyView, ProposalView, ServerEvent, Summary, Votes};
-use synod_governance::ProposalBody;
+use synod_governance::{Constitution, ProposalBody};
 
 use crate::failure::Failure;
 use crate::output;
+
+use super::whole;
 
 /// Prints a node's answer as the node wrote it.
 ///
@@ -38,7 +40,7 @@ pub fn line(proposal: &Summary) -> String {
 }
 
 /// Everything about a proposal. `body` is what was checked against the digest; of a closed one there is the gist only.
-pub fn proposal(view: &ProposalView, body: Option<&ProposalBody>) -> String {
+pub fn proposal(view: &ProposalView, body: Option<(&ProposalBody, &Constitution)>) -> String {
     let mut text = what(&view.summary, body);
     let field = |text: &mut String, name: &str, value: &str| {
         let _ = writeln!(text, "{name:<10} {value}");
@@ -62,8 +64,8 @@ pub fn proposal(view: &ProposalView, body: Option<&ProposalBody>) -> String {
     text
 }
 
-/// What a proposal does, and who wants it.
-pub fn what(summary: &Summary, body: Option<&ProposalBody>) -> String {
+/// What a proposal does, and who wants it: with `body`, which was checked, everything that is in it.
+pub fn what(summary: &Summary, body: Option<(&ProposalBody, &Constitution)>) -> String {
     let txid = summary.submitted.txid.as_deref().unwrap_or("?");
     let mut text = format!("proposal   {} of {:?}, at {txid}\n", summary.id, summary.proposer_name);
     let _ = writeln!(text, "digest     {}", summary.digest);
@@ -71,13 +73,18 @@ pub fn what(summary: &Summary, body: Option<&ProposalBody>) -> String {
         let seconds = expires.saturating_sub(super::session::now().0) / 1_000_000;
         let _ = writeln!(text, "expires    in {seconds} s");
     }
-    let note = body.map_or(summary.note.as_str(), |body| body.note.as_str());
+    let note = body.map_or(summary.note.as_str(), |(body, _)| body.note.as_str());
     text += &note.lines().map(|line| format!("note       {line}\n")).collect::<String>();
-    let actions = match body {
-        Some(body) => body.actions.iter().map(synod_governance::Action::summary).collect(),
-        None => summary.summary.clone(),
-    };
-    text + &actions.iter().map(|action| format!("action     {action}\n")).collect::<String>()
+    match body {
+        Some((body, constitution)) => {
+            for action in body.actions.iter() {
+                let _ = writeln!(text, "action     {}", action.summary());
+                text += &whole::fields(action, constitution);
+            }
+        }
+        None => text.extend(summary.summary.iter().map(|action| format!("action     {action}\n"))),
+    }
+    text
 }
 
 fn policy(policy: &PolicyView) -> String {
