@@ -51,7 +51,9 @@ impl From<Refusal> for Failure {
                 "members have removed this node: send it to another one, under the same request id",
             ),
             Refusal::Starting => (503, "Starting", "ask another node, or wait a moment"),
-            Refusal::ProveAnew => (503, "ProveAnew", "send it again under the same request id: this attempt did nothing"),
+            Refusal::ProveAnew => {
+                (503, "ProveAnew", "send it again under the same request id: this attempt did nothing")
+            }
             Refusal::RequestIdReused => (
                 422,
                 "RequestIdReused",
