@@ -54,10 +54,12 @@ impl Network {
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ClientError> {
         let (file, base) = read_file(path.as_ref())?;
         let NetworkFile { service_certificate, identity, nodes } = file;
+        // What the file itself says wrongly is told before what the files that it names do.
+        let nodes = resolve(nodes, path.as_ref(), &base)?;
         Ok(Self {
             service: read_certificates("service certificate", &base.join(service_certificate))?.swap_remove(0),
             identity: Identity::load(&base.join(identity.certificate), &base.join(identity.key))?,
-            nodes: resolve(nodes, path.as_ref(), &base)?,
+            nodes,
         })
     }
 
