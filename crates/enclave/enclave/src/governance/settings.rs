@@ -5,8 +5,6 @@
 //! a proposal on, and in a dry run, on the committed snapshot that it has. What an adapter says then is
 //! no promise: once the settings are decided they are tried on the state of that moment.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use synod_governance::document::{Change, dry_run};
 use synod_governance::statement::{proposal_digest, proposed};
@@ -62,16 +60,14 @@ fn refusal(service: &Service, request: &[u8]) -> Option<Reply> {
     reasons.iter().any(is_adapters).then(|| governance_refusal(&Refused::Actions { reasons }))
 }
 
-/// Each adapter's reason against the settings in these actions. An adapter is asked once: of several settings for it the
-/// last would be in force.
+/// Each adapter's reason against the settings in these actions.
 fn refused(service: &Service, actions: &[Action]) -> Vec<ActionReason> {
     let settings = actions.iter().enumerate().filter_map(|(place, action)| Some((place, settings_of(action)?)));
-    let last: BTreeMap<_, _> = settings.map(|(place, set)| (set.name.as_str(), (place, set))).collect();
     let reason = |(place, set): (usize, &SetAdapter)| {
         let why = service.reader.try_settings(set.name.as_str(), &set.settings).err()?.reason;
         Some(ActionReason { action: Some(place), reason: Reason::AdapterRefuses { name: set.name.clone(), why } })
     };
-    last.into_values().filter_map(reason).collect()
+    settings.filter_map(reason).collect()
 }
 
 const fn settings_of(action: &Action) -> Option<&SetAdapter> {
